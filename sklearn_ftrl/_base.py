@@ -1,0 +1,370 @@
+"""What the estimators share: parameters, validation, epochs, and the border to the kernel."""
+
+import time
+import warnings
+from numbers import Integral, Real
+from typing import ClassVar
+
+import numpy as np
+from scipy import sparse
+from sklearn import get_config
+from sklearn.base import BaseEstimator, _fit_context
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_array, check_random_state
+from sklearn.utils._param_validation import Interval
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from . import _state
+from ._kernel import (
+    LOSSES,
+    Prox,
+    Rows,
+    inspect_rows,
+    learn_one_output,
+    learn_outputs,
+    predict_rows,
+)
+
+# A running kernel does not hear Ctrl-C: weights learned between two looks, about 0.1 s.
+BLOCK = 2**23
+
+
+class BaseFtrl(BaseEstimator):
+    """What FtrlClassifier and FtrlRegressor have in common.
+
+    A subclass turns y into targets (``_encode``) and gives arrays of shape
+    (n_outputs, n_features) their public shape (``_shaped``).
+    """
+
+    _parameter_constraints: ClassVar[dict] = {
+        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "beta": [Interval(Real, 0, None, closed="left")],
+        "l1": [Interval(Real, 0, None, closed="left")],
+        "l2": [Interval(Real, 0, None, closed="left")],
+        "fit_intercept": ["boolean"],
+        "penalize_intercept": ["boolean"],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0, None, closed="left"), None],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "shuffle": ["boolean"],
+        "warm_start": ["boolean"],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y, sample_weight=None):
+        """Learn from X and y in passes over the rows, until the loss stops falling.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to learn from. A canonical CSR matrix or array of float64 or float32, its
+            indices of int32 or int64, is used as it is; anything else is converted. The
+            caller's X is never changed.
+        y : array-like of shape (n_samples,)
+            Target values: class labels of any type, or numbers.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Factors, 0 or more, of each row's loss. A row of weight 0 is left out.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If a parameter, X, y or sample_weight is not valid, or if all weights are 0. The
+            estimator is then as it was before the call.
+        """
+        fresh = not (self.warm_start and hasattr(self, "_state"))
+        with _UnchangedOnError(self):
+            random_state = check_random_state(self.random_state)
+            rows, targets, weights, order = self._take(X, y, sample_weight, fresh)
+            if not order.size:
+                raise ValueError(
+                    "Sample weights must contain at least one non-zero number (class_weight "
+                    "counts as well)."
+                )
+        self.n_iter_, self.loss_curve_ = 0, []
+        best_loss, stale_epochs = np.inf, 0
+        while self.n_iter_ < self.max_iter:
+            start = time.perf_counter()
+            if self.shuffle:
+                order = random_state.permutation(order)
+            loss = self._learn(rows, targets, weights, order)
+            self.n_iter_ += 1
+            self.loss_curve_.append(loss)
+            self.progressive_loss_ = self.loss_curve_[0]
+            if self.verbose:
+                seconds = time.perf_counter() - start
+                print(f"Epoch {self.n_iter_}: loss {loss:.6g}, {seconds:.2f} s")
+
+            if self.tol is not None:
+                stale_epochs = stale_epochs + 1 if loss > best_loss - self.tol else 0
+                best_loss = min(best_loss, loss)
+                if stale_epochs >= self.n_iter_no_change:
+                    return self
+        if self.tol is not None:
+            warnings.warn(
+                f"max_iter={self.max_iter} epochs passed before the loss stopped falling. "
+                "Consider increasing max_iter, or tol.",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
+        return self
+
+    def _partial_fit(self, X, y, sample_weight, **classes):
+        """Learn the rows once, in the order given."""
+        if hasattr(self, "_coef"):
+            raise ValueError(
+                "partial_fit needs z and n, which sparsify freed. Sparsify a copy of the model, "
+                "or call fit."
+            )
+        fresh = not hasattr(self, "_state")
+        with _UnchangedOnError(self):
+            rows, targets, weights, order = self._take(X, y, sample_weight, fresh, **classes)
+        if order.size:
+            loss = self._learn(rows, targets, weights, order)
+            self.n_iter_, self.loss_curve_, self.progressive_loss_ = 1, [loss], loss
+        return self
+
+    def _take(self, X, y, sample_weight, fresh, **classes):
+        """Return rows, targets, weights and an order for the kernel; make the state ready."""
+        dtype = [np.float64, np.float32] if fresh else self._state.dtype
+        X, y = validate_data(self, X, y, accept_sparse="csr", dtype=dtype, reset=fresh)
+        sample_weight = _check_sample_weight(sample_weight, X.shape[0])
+        targets, sample_weight = self._encode(y, sample_weight, fresh, **classes)
+        rows = _as_rows(X)
+        if fresh:
+            for name in (
+                "_coef",
+                "_intercept",
+                "progressive_loss_",
+                "n_iter_",
+                "loss_curve_",
+            ):
+                vars(self).pop(name, None)
+            n_outputs = self._n_outputs()
+            self._state = _state.zeros(X.shape[1], n_outputs, X.dtype)
+            self._intercept_state = _state.zeros(1, n_outputs, np.float64)
+            self.t_ = 0
+        self._alpha = float(self.learning_rate)
+        self._prox = Prox(float(self.beta), float(self.l1), float(self.l2))
+        self._intercept_prox = (
+            self._prox if self.penalize_intercept else Prox(float(self.beta), 0.0, 0.0)
+        )
+        order = np.flatnonzero(sample_weight)
+        return (
+            rows,
+            _frozen(targets, np.float64),
+            _frozen(sample_weight, np.float64),
+            order,
+        )
+
+    def _learn(self, rows, targets, weights, order):
+        """Make one pass in this order; return the weighted mean of the losses before learning."""
+        n_outputs = self._state.shape[2]
+        learn = learn_one_output if n_outputs == 1 else learn_outputs
+        row_cost = n_outputs * (1 + rows.data.size // (rows.indptr.size - 1))
+        step = max(1, BLOCK // row_cost)
+        total = 0.0
+        for start in range(0, order.size, step):
+            block = order[start : start + step]
+            total += learn(
+                rows,
+                block,
+                targets,
+                weights,
+                LOSSES[self.loss],
+                self._alpha,
+                self._prox,
+                self._intercept_prox,
+                bool(self.fit_intercept),
+                self._state,
+                self._intercept_state[0],
+            )
+            self.t_ += block.size
+        return total / weights.sum()
+
+    def _raw_predictions(self, X):
+        """Return the linear predictor, of shape (n_samples, n_outputs)."""
+        check_is_fitted(self)
+        dtype = self._coef.dtype if hasattr(self, "_coef") else self._state.dtype
+        X = validate_data(self, X, accept_sparse="csr", dtype=dtype, reset=False)
+        if hasattr(self, "_coef"):
+            return X @ self._coef.T + self._intercept
+        if not sparse.issparse(X):
+            return X @ self._weights().T + self.intercept_
+        out = np.tile(self.intercept_, (X.shape[0], 1))
+        predict_rows(_as_rows(X), self._state, self._alpha, self._prox, out)
+        return out
+
+    def _weights(self):
+        return _state.coefficients(self._state, self._alpha, self._prox)
+
+    @property
+    def coef_(self):
+        check_is_fitted(self)
+        if hasattr(self, "_coef"):
+            return self._coef if sparse.issparse(self._coef) else self._shaped(self._coef)
+        return self._shaped(self._weights().astype(self._state.dtype, copy=False))
+
+    @property
+    def intercept_(self):
+        check_is_fitted(self)
+        if hasattr(self, "_coef"):
+            return self._intercept
+        weights = _state.coefficients(self._intercept_state, self._alpha, self._intercept_prox)
+        return weights[:, 0]
+
+    @property
+    def z_(self):
+        return self._shaped(_state.z(self._learned("_state")))
+
+    @property
+    def n_(self):
+        return self._shaped(_state.n(self._learned("_state")))
+
+    @property
+    def intercept_z_(self):
+        return _state.z(self._learned("_intercept_state"))[:, 0]
+
+    @property
+    def intercept_n_(self):
+        return _state.n(self._learned("_intercept_state"))[:, 0]
+
+    def _learned(self, name):
+        check_is_fitted(self)
+        if hasattr(self, "_coef"):
+            raise ValueError("z and n are not available: sparsify freed them.")
+        return getattr(self, name)
+
+    def sparsify(self):
+        """Keep the non-zero coefficients alone, as a CSR matrix; there is no way back.
+
+        z and n are freed. The model predicts as before; ``partial_fit`` and the attributes
+        ``z_``, ``n_``, ``intercept_z_`` and ``intercept_n_`` raise a ValueError.
+
+        Returns
+        -------
+        self : object
+            The estimator, with a sparse ``coef_`` of shape (n_outputs, n_features).
+        """
+        check_is_fitted(self)
+        arrays = get_config().get("sparse_interface") == "sparray"
+        to_csr = sparse.csr_array if arrays else sparse.csr_matrix
+        if hasattr(self, "_coef"):
+            self._coef = to_csr(self._coef)
+        else:
+            coef, self._intercept = self._weights(), self.intercept_
+            self._coef = to_csr(coef.astype(self._state.dtype, copy=False))
+            del self._state, self._intercept_state
+        return self
+
+    def densify(self):
+        """Turn the ``coef_`` of a sparsified model into a dense array.
+
+        Returns
+        -------
+        self : object
+            The estimator. One that was not sparsified stays as it is.
+        """
+        check_is_fitted(self)
+        if hasattr(self, "_coef") and sparse.issparse(self._coef):
+            self._coef = self._coef.toarray()
+        return self
+
+    def _get_fitted_attr_html(self, doc_link=""):
+        """Describe the fitted attributes; of those derived from the state, the shape alone."""
+        plain = BaseEstimator()
+        vars(plain).update(vars(self))
+        table = plain._get_fitted_attr_html(doc_link)
+        table.estimator_class = type(self)
+        if hasattr(self, "_coef"):
+            outlines = {"coef_": self._coef, "intercept_": self._intercept}
+        else:
+            n_outputs, dtype = self._state.shape[2], self._state.dtype
+            weights = np.broadcast_to(dtype.type(0), (n_outputs, self.n_features_in_))
+            intercepts = np.broadcast_to(0.0, n_outputs)
+            outlines = dict.fromkeys(["coef_", "z_", "n_"], self._shaped(weights)) | dict.fromkeys(
+                ["intercept_", "intercept_z_", "intercept_n_"], intercepts
+            )
+        for name, outline in outlines.items():
+            table[name] = {
+                "type_name": type(outline).__name__,
+                "shape": outline.shape,
+                "dtype": outline.dtype,
+                "value": ...,
+            }
+        return table
+
+
+class _UnchangedOnError:
+    """Give back the estimator's attributes as they were if the block raises."""
+
+    def __init__(self, estimator):
+        self.estimator = estimator
+
+    def __enter__(self):
+        self.before = vars(self.estimator).copy()
+
+    def __exit__(self, error, *_):
+        if error:
+            vars(self.estimator).clear()
+            vars(self.estimator).update(self.before)
+
+
+def _check_sample_weight(sample_weight, n_samples):
+    """Return the weights as float64: finite, 0 or more, one a row."""
+    if sample_weight is None:
+        return np.ones(n_samples)
+    if isinstance(sample_weight, Real):
+        sample_weight = np.full(n_samples, sample_weight)
+    sample_weight = check_array(
+        sample_weight, dtype=np.float64, ensure_2d=False, input_name="sample_weight"
+    )
+    if sample_weight.ndim != 1:
+        raise ValueError(
+            f"Sample weights must be a scalar or a 1D array, got {sample_weight.ndim}D."
+        )
+    if sample_weight.size != n_samples:
+        raise ValueError(f"sample_weight.shape == {sample_weight.shape}, expected {(n_samples,)}!")
+    if sample_weight.min() < 0:
+        raise ValueError("Negative values in data passed to `sample_weight`.")
+    return sample_weight
+
+
+def _as_rows(X):
+    """Return X, dense or CSR, as the kernel takes it; the caller's arrays stay as they are."""
+    if not sparse.issparse(X):
+        X = sparse.csr_array(X)
+    index_dtype = X.indices.dtype if X.indices.dtype in (np.int32, np.int64) else np.int64
+    data = _frozen(X.data, X.dtype)
+    indices = _frozen(X.indices, index_dtype)
+    indptr = _frozen(X.indptr, np.int64)
+    if indptr.size != X.shape[0] + 1 or data.size != indices.size:
+        raise ValueError("X is not a valid CSR matrix: data, indices and indptr do not fit.")
+    longest, increasing = inspect_rows(indices, indptr, X.shape[1])
+    if longest < 0:
+        raise ValueError(
+            "X is not a valid CSR matrix: an entry of indptr or indices is out of range."
+        )
+    if not increasing:
+        X = sparse.csr_array((data, indices, indptr), shape=X.shape, copy=True)
+        X.sum_duplicates()
+        return _as_rows(X)
+    return Rows(data, indices, indptr, longest)
+
+
+def _frozen(array, dtype):
+    """Return a read-only, contiguous view or copy: one numba type whatever the caller has."""
+    view = np.ascontiguousarray(array, dtype).view()
+    view.flags.writeable = False
+    return view

@@ -1,0 +1,314 @@
+"""FtrlClassifier."""
+
+from typing import ClassVar
+
+import numpy as np
+from scipy.special import expit, log_expit, log_softmax, softmax
+from sklearn.base import ClassifierMixin, _fit_context
+from sklearn.utils import compute_class_weight
+from sklearn.utils._param_validation import StrOptions
+from sklearn.utils.multiclass import check_classification_targets
+
+from ._base import BaseFtrl
+
+
+class FtrlClassifier(ClassifierMixin, BaseFtrl):
+    """Linear classifier learned online by FTRL-Proximal.
+
+    Made for sparse, high-dimensional rows that come as a stream: click logs, text,
+    tables of ids. Each coordinate has its own learning rate, which shrinks with the
+    gradients that coordinate has seen, and ``l1`` keeps weights at exactly 0 until
+    enough evidence has come.
+
+    Two classes are learned with the logistic loss, more with one joint softmax. A row is
+    one step: with weights w, gradient g = sample weight * dloss/dw and a learning rate
+    alpha, each coordinate of the row does
+
+    ::
+
+        n' = n + g^2
+        z' = z + g - (sqrt(n') - sqrt(n)) / alpha * w
+        w  = 0                                                 if |z| <= l1
+             (sign(z) l1 - z) / ((beta + sqrt(n)) / alpha + l2)    otherwise
+
+    which is Algorithm 1 of [1]_.
+
+    Parameters
+    ----------
+    loss : {"log_loss"}, default="log_loss"
+        The loss to be minimised.
+    learning_rate : float, default=0.5
+        alpha, above 0: the scale of every step. Larger learns faster and forgets faster.
+    beta : float, default=1.0
+        0 or more: holds back the first steps of a coordinate, by a rate of about
+        alpha / (beta + sqrt(n)).
+    l1 : float, default=0.0
+        0 or more: how much evidence a weight needs to leave 0, as a sum of gradients.
+        Larger gives sparser models.
+    l2 : float, default=0.0
+        0 or more: shrinks all weights. It adds l2/2 * ||w||^2 once to the sum of the losses
+        over all rows, as the paper's lambda_2 does.
+    fit_intercept : bool, default=True
+        Whether to learn an intercept, one for each output.
+    penalize_intercept : bool, default=False
+        Whether ``l1`` and ``l2`` act on the intercept too.
+    max_iter : int, default=20
+        Most passes over the rows that ``fit`` makes. ``partial_fit`` makes one.
+    tol : float or None, default=1e-3
+        ``fit`` ends when the loss has not fallen by more than ``tol`` below its best for
+        ``n_iter_no_change`` passes. None: all ``max_iter`` passes are made.
+    n_iter_no_change : int, default=5
+        Passes without gain before ``fit`` ends.
+    shuffle : bool, default=True
+        Whether ``fit`` takes the rows in a new random order in each pass. ``partial_fit``
+        learns them in the order given.
+    class_weight : dict {label: weight}, "balanced" or None, default=None
+        Factors of the sample weights by class; a class that is not named has 1. "balanced":
+        n_samples / (n_classes * count of the class), in ``fit`` alone.
+    warm_start : bool, default=False
+        Whether ``fit`` goes on from what was learned before.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the shuffling. Pass an int for the same result in each call.
+    verbose : int, default=0
+        Above 0, ``fit`` prints a line a pass.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The labels, sorted.
+    coef_ : ndarray of shape (1, n_features) or (n_classes, n_features)
+        The weights, computed from the state at each access, with the parameters of the
+        last fit or partial_fit. A CSR matrix after ``sparsify``.
+    intercept_ : ndarray of shape (1,) or (n_classes,)
+        The intercepts.
+    z_, n_ : ndarray of the shape of ``coef_``
+        The state: adjusted sums of gradients, and sums of squared gradients. Read-only.
+    intercept_z_, intercept_n_ : ndarray of the shape of ``intercept_``
+        The state of the intercepts. Read-only.
+    t_ : int
+        Rows of positive weight learned.
+    n_iter_ : int
+        Passes made by the last call; 1 in ``partial_fit``.
+    loss_curve_ : list of float
+        The weighted mean loss of each pass of the last call. Each row is judged just
+        before it is learned.
+    progressive_loss_ : float
+        The first of them: where the rows were new, an honest estimate of the loss on
+        unseen rows.
+    n_features_in_ : int
+        Features seen in the first fit or partial_fit.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Their names, if X had names that are all strings.
+
+    See Also
+    --------
+    FtrlRegressor : The same for numbers.
+    sklearn.linear_model.SGDClassifier : One learning rate for all coordinates.
+
+    Notes
+    -----
+    z and n are kept as float64 or float32, as X is at the first fit; arithmetic is done in
+    float64. With float32 a feature seen in millions of rows stalls, as sqrt(n) no longer
+    grows: 2**24 + 1 is 2**24 there.
+
+    References
+    ----------
+    .. [1] H. B. McMahan et al., "Ad Click Prediction: a View from the Trenches", KDD 2013.
+
+    Examples
+    --------
+    >>> from sklearn.feature_extraction import FeatureHasher
+    >>> from sklearn_ftrl import FtrlClassifier
+    >>> rows = [["site=a", "ad=1"], ["site=a", "ad=2"], ["site=b", "ad=1"]]
+    >>> X = FeatureHasher(2**20, input_type="string", alternate_sign=False).transform(rows)
+    >>> model = FtrlClassifier().partial_fit(X, [1, 0, 1], classes=[0, 1])
+    >>> model.predict(X)
+    array([1, 0, 1])
+    """
+
+    _parameter_constraints: ClassVar[dict] = {
+        **BaseFtrl._parameter_constraints,
+        "loss": [StrOptions({"log_loss"})],
+        "class_weight": [dict, StrOptions({"balanced"}), None],
+    }
+
+    def __init__(
+        self,
+        loss="log_loss",
+        *,
+        learning_rate=0.5,
+        beta=1.0,
+        l1=0.0,
+        l2=0.0,
+        fit_intercept=True,
+        penalize_intercept=False,
+        max_iter=20,
+        tol=1e-3,
+        n_iter_no_change=5,
+        shuffle=True,
+        class_weight=None,
+        warm_start=False,
+        random_state=None,
+        verbose=0,
+    ):
+        self.loss = loss
+        self.learning_rate = learning_rate
+        self.beta = beta
+        self.l1 = l1
+        self.l2 = l2
+        self.fit_intercept = fit_intercept
+        self.penalize_intercept = penalize_intercept
+        self.max_iter = max_iter
+        self.tol = tol
+        self.n_iter_no_change = n_iter_no_change
+        self.shuffle = shuffle
+        self.class_weight = class_weight
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y, classes=None, sample_weight=None):
+        """Learn the rows once, in the order given; call it again with the next rows.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to learn from, as in ``fit``.
+        y : array-like of shape (n_samples,)
+            Their class labels.
+        classes : array-like of shape (n_classes,), default=None
+            All labels that will ever come. Required in the first call, and the same in
+            later ones if given.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Factors, 0 or more, of each row's loss. A row of weight 0 is left out.
+
+        Returns
+        -------
+        self : object
+            The estimator.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If a parameter or an argument is not valid; the model is then as it was before.
+        """
+        self._validate_params()  # _fit_context passes a fitted estimator by
+        if self.class_weight == "balanced":
+            raise ValueError(
+                'class_weight="balanced" needs all of y, and partial_fit sees a part. Pass a '
+                "dict: dict(zip(classes, compute_class_weight('balanced', classes=classes, y=y))) "
+                "for a y that is typical."
+            )
+        if classes is None and not hasattr(self, "classes_"):
+            raise ValueError("classes must be passed on the first call to partial_fit.")
+        return self._partial_fit(X, y, sample_weight, classes=classes)
+
+    def predict(self, X):
+        """Return the most probable class of each row.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to predict.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,)
+            Class labels.
+        """
+        raw = self._raw_predictions(X)
+        return self.classes_[raw.argmax(axis=1) if raw.shape[1] > 1 else (raw[:, 0] > 0) * 1]
+
+    def decision_function(self, X):
+        """Return the linear predictor: the log-odds of two classes, or a logit for each class.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to predict.
+
+        Returns
+        -------
+        raw : ndarray of shape (n_samples,) or (n_samples, n_classes)
+            ``X @ coef_.T + intercept_``; for two classes, above 0 means ``classes_[1]``.
+        """
+        raw = self._raw_predictions(X)
+        return raw if raw.shape[1] > 1 else raw[:, 0]
+
+    def predict_proba(self, X):
+        """Return the probability of each class.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to predict.
+
+        Returns
+        -------
+        p : ndarray of shape (n_samples, n_classes)
+            Probabilities, in the order of ``classes_``.
+        """
+        raw = self._raw_predictions(X)
+        return softmax(raw, axis=1) if raw.shape[1] > 1 else expit(raw * [-1, 1])
+
+    def predict_log_proba(self, X):
+        """Return the logarithm of the probability of each class.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to predict.
+
+        Returns
+        -------
+        log_p : ndarray of shape (n_samples, n_classes)
+            Log-probabilities, in the order of ``classes_``; finite where p rounds to 0.
+        """
+        raw = self._raw_predictions(X)
+        return log_softmax(raw, axis=1) if raw.shape[1] > 1 else log_expit(raw * [-1, 1])
+
+    def _n_outputs(self):
+        return self.classes_.size if self.classes_.size > 2 else 1
+
+    def _shaped(self, array):
+        return array
+
+    def _encode(self, y, sample_weight, fresh, classes=None):
+        """Return the index of each label in classes_, and the weights times class_weight."""
+        if fresh:
+            if classes is None:
+                check_classification_targets(y)
+                classes = y
+            self.classes_ = np.unique(classes)
+            if self.classes_.size < 2:
+                raise ValueError(
+                    "The number of classes has to be greater than one; got "
+                    f"{self.classes_.size} class."
+                )
+        elif classes is not None and not np.array_equal(self.classes_, np.unique(classes)):
+            raise ValueError(
+                f"classes={classes!r} differ from those of the first call, {self.classes_!r}."
+            )
+        targets = self._index(y)
+        if self.class_weight is not None:
+            factors = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
+            if not (np.isfinite(factors).all() and factors.min() >= 0):
+                raise ValueError("The values of class_weight must be finite and 0 or more.")
+            sample_weight = sample_weight * factors[targets]
+        return targets, sample_weight
+
+    def _index(self, y):
+        """Return the index of each label in classes_."""
+        try:
+            index = np.searchsorted(self.classes_, y)
+            index[index == self.classes_.size] = 0
+            unseen = y[self.classes_[index] != y]
+        except TypeError:  # labels that cannot be compared, as strings and numbers
+            unseen = y
+        if unseen.size:
+            raise ValueError(
+                f"y contains previously unseen labels: {np.unique(unseen)[:5]} are not among "
+                f"classes_, {self.classes_!r}."
+            )
+        return index

@@ -1,0 +1,311 @@
+"""FTRL-Proximal over CSR rows, and the losses: numbers and arrays only, compiled by numba.
+
+Learning is Algorithm 1 of McMahan et al., "Ad Click Prediction: a View from the
+Trenches", KDD 2013. The state of a coordinate is z and sqrt(n), side by side in memory.
+
+A jitted function calls jitted functions of this file alone: numba watches only the file
+of the function that is called for changes, and would go on with stale machine code.
+"""
+
+import math
+from typing import NamedTuple
+
+import numba
+import numpy as np
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.extending import intrinsic
+
+Z, ROOT_N = 0, 1  # state[feature, Z, output], state[feature, ROOT_N, output]
+LANES = 16  # one output: rows are padded to a multiple, so no loop has a scalar tail
+AHEAD = 8  # rows between the fetch of a row's own numbers and its turn
+LINE = 8  # numbers of 8 bytes in a cache line
+
+# Sums may be reordered and fused, as vector code needs; NaN and inf keep their meaning.
+REORDER = {"reassoc", "contract", "nsz"}
+
+
+class Rows(NamedTuple):
+    """CSR rows whose indices are in range and increase strictly within a row."""
+
+    data: np.ndarray
+    indices: np.ndarray
+    indptr: np.ndarray
+    longest: int
+
+
+class Prox(NamedTuple):
+    """What turns a coordinate's state into its weight, beside the learning rate."""
+
+    beta: float
+    l1: float
+    l2: float
+
+
+def njit(function=None, **options):
+    """Compile ``function``, keeping the machine code on disk where that is possible."""
+    if function is None:
+        return lambda function: njit(function, **options)
+    options |= {"nogil": True, "error_model": "numpy"}
+    try:
+        return numba.njit(cache=True, **options)(function)
+    except RuntimeError:  # neither the package nor a cache directory is writable
+        return numba.njit(**options)(function)
+
+
+@njit(fastmath=REORDER)
+def learn_one_output(
+    rows,
+    order,
+    y,
+    sample_weight,
+    loss,
+    alpha,
+    prox,
+    intercept_prox,
+    fit_intercept,
+    state,  # IN/OUT
+    intercept,  # IN/OUT
+):
+    """Learn rows in this order; return their weighted loss, each predicted before learned.
+
+    Gather, compute, scatter: the arithmetic is vector code on a row's own small buffers,
+    while the coordinates of the next row are on their way from memory.
+    """
+    data, indices, indptr, longest = rows
+    pairs = state.ravel()
+    z, root_n, x, w = np.zeros((4, LANES * -(-longest // LANES)))
+    inverse_alpha = 1.0 / alpha
+    total = 0.0
+    for t in range(order.size):
+        fetch_ahead(rows, order, t, pairs, 2)
+        i = order[t]
+        start, size = indptr[i], indptr[i + 1] - indptr[i]
+        padded = LANES * -(-size // LANES)
+        for k in range(size):
+            j = indices[start + k]
+            z[k], root_n[k], x[k] = pairs[2 * j], pairs[2 * j + 1], data[start + k]
+        for k in range(size, padded):
+            z[k], root_n[k], x[k] = 0.0, 0.0, 0.0
+
+        bias = weight(intercept[Z, 0], intercept[ROOT_N, 0], inverse_alpha, intercept_prox)
+        raw = 0.0
+        for k in range(padded):
+            w[k] = weight(z[k], root_n[k], inverse_alpha, prox)
+            raw += w[k] * x[k]
+        value, gradient = loss_and_gradient(loss, y[i], raw + bias)
+        total += sample_weight[i] * value
+        gradient *= sample_weight[i]
+
+        for k in range(padded):
+            z[k], root_n[k] = step(z[k], root_n[k], w[k], gradient * x[k], inverse_alpha)
+        for k in range(size):
+            j = indices[start + k]
+            pairs[2 * j], pairs[2 * j + 1] = z[k], root_n[k]
+        if fit_intercept:
+            intercept[Z, 0], intercept[ROOT_N, 0] = step(
+                intercept[Z, 0], intercept[ROOT_N, 0], bias, gradient, inverse_alpha
+            )
+    return total
+
+
+@njit
+def weight(z, root_n, inverse_alpha, prox):
+    """Return the weight that (z, n) stands for: exactly 0 while abs(z) <= l1."""
+    beyond_l1 = prox.l1 - z if z > prox.l1 else (-prox.l1 - z if z < -prox.l1 else 0.0)
+    curvature = (prox.beta + root_n) * inverse_alpha + prox.l2
+    return beyond_l1 / curvature if curvature > 0.0 else 0.0
+
+
+@njit
+def step(z, root_n, w, g, inverse_alpha):
+    """Return z and sqrt(n) after gradient g of a coordinate whose weight was w."""
+    grown = math.sqrt(root_n * root_n + g * g)
+    return z + g - (grown - root_n) * inverse_alpha * w, grown
+
+
+@njit(fastmath=REORDER)
+def learn_outputs(
+    rows,
+    order,
+    y,
+    sample_weight,
+    loss,
+    alpha,
+    prox,
+    intercept_prox,
+    fit_intercept,
+    state,  # IN/OUT
+    intercept,  # IN/OUT
+):
+    """Do what learn_one_output does for several outputs: in place, vector code over them."""
+    data, indices, indptr, longest = rows
+    n_outputs = state.shape[2]
+    lines = state.reshape(state.shape[0], 2 * n_outputs)
+    w = np.empty((longest, n_outputs))
+    bias, raw, gradient = np.empty((3, n_outputs))
+    inverse_alpha = 1.0 / alpha
+    total = 0.0
+    for t in range(order.size):
+        fetch_ahead(rows, order, t, lines.ravel(), 2 * n_outputs)
+        i = order[t]
+        start, stop = indptr[i], indptr[i + 1]
+
+        for c in range(n_outputs):
+            bias[c] = weight(intercept[Z, c], intercept[ROOT_N, c], inverse_alpha, intercept_prox)
+            raw[c] = bias[c]
+        for k in range(start, stop):
+            coordinate, x, w_k = lines[indices[k]], data[k], w[k - start]
+            for c in range(n_outputs):
+                w_k[c] = weight(coordinate[c], coordinate[n_outputs + c], inverse_alpha, prox)
+                raw[c] += w_k[c] * x
+
+        total += sample_weight[i] * softmax_and_gradient(y[i], raw, gradient)
+        for c in range(n_outputs):
+            gradient[c] *= sample_weight[i]
+
+        for k in range(start, stop):
+            coordinate, x, w_k = lines[indices[k]], data[k], w[k - start]
+            for c in range(n_outputs):
+                coordinate[c], coordinate[n_outputs + c] = step(
+                    coordinate[c],
+                    coordinate[n_outputs + c],
+                    w_k[c],
+                    gradient[c] * x,
+                    inverse_alpha,
+                )
+        if fit_intercept:
+            for c in range(n_outputs):
+                intercept[Z, c], intercept[ROOT_N, c] = step(
+                    intercept[Z, c],
+                    intercept[ROOT_N, c],
+                    bias[c],
+                    gradient[c],
+                    inverse_alpha,
+                )
+    return total
+
+
+@njit
+def fetch_ahead(rows, order, t, numbers, width):
+    """Ask memory for the coordinates of row t + 1 and, AHEAD rows earlier, for the row."""
+    data, indices, indptr, _ = rows
+    if t + 2 * AHEAD < order.size:
+        prefetch(indptr, order[t + 2 * AHEAD])
+    if t + AHEAD < order.size:
+        start, stop = indptr[order[t + AHEAD]], indptr[order[t + AHEAD] + 1]
+        for k in range(start, stop, LINE):
+            prefetch(data, k)
+            prefetch(indices, k)
+    if t + 1 < order.size:
+        for k in range(indptr[order[t + 1]], indptr[order[t + 1] + 1]):
+            for line in range(0, width, LINE):
+                prefetch(numbers, width * np.int64(indices[k]) + line)
+
+
+def llvm_prefetch(context, array, index):
+    """Ask memory for array[index] without waiting for it."""
+
+    def codegen(context, builder, signature, args):
+        view = context.make_array(signature.args[0])(context, builder, args[0])
+        address = builder.bitcast(builder.gep(view.data, [args[1]]), cgutils.voidptr_t)
+        i32 = ir.IntType(32)
+        function = builder.module.declare_intrinsic(
+            "llvm.prefetch",
+            [cgutils.voidptr_t],
+            ir.FunctionType(ir.VoidType(), [cgutils.voidptr_t, i32, i32, i32]),
+        )
+        builder.call(function, [address, i32(0), i32(3), i32(1)])  # read, keep, data
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp), codegen
+
+
+if getattr(numba.config, "DISABLE_JIT"):  # set at run time  # noqa: B009
+
+    def prefetch(array, index):
+        """Do nothing: Python cannot prefetch."""
+
+else:
+    prefetch = intrinsic(llvm_prefetch)
+
+
+LOSSES = {"log_loss": 0, "squared_error": 1}
+
+
+@njit
+def loss_and_gradient(loss, y, raw):
+    """Return the loss of the raw prediction and its derivative."""
+    if loss == 0:
+        return log_loss(y, raw)
+    return squared_error(y, raw)
+
+
+@njit
+def log_loss(y, raw):
+    """Return -log(p) of the true class, y in [0, 1] and p = expit(raw), and its slope."""
+    e = math.exp(-abs(raw))
+    if raw > 0.0:
+        return (1.0 - y) * raw + math.log1p(e), (1.0 - y - y * e) / (1.0 + e)
+    return math.log1p(e) - y * raw, ((1.0 - y) * e - y) / (1.0 + e)
+
+
+@njit
+def squared_error(y, raw):
+    """Return half the squared error and its slope."""
+    return 0.5 * (raw - y) ** 2, raw - y
+
+
+@njit
+def softmax_and_gradient(y, raw, gradient):
+    """Return -log(p) of class y, p = softmax(raw); write its gradient."""
+    top = raw.max()
+    total = 0.0
+    for c in range(raw.size):
+        gradient[c] = math.exp(raw[c] - top)
+        total += gradient[c]
+    for c in range(raw.size):
+        gradient[c] /= total
+    gradient[int(y)] -= 1.0
+    return math.log(total) + top - raw[int(y)]
+
+
+@njit
+def weights(state, alpha, prox, out):
+    """Write the weight of every coordinate to out, of shape (n_outputs, n_features)."""
+    for j in range(state.shape[0]):
+        for c in range(state.shape[2]):
+            out[c, j] = weight(state[j, Z, c], state[j, ROOT_N, c], 1.0 / alpha, prox)
+
+
+@njit
+def predict_rows(rows, state, alpha, prox, out):
+    """Add each row's weighted sum to out, of shape (n_rows, n_outputs)."""
+    data, indices, indptr, _ = rows
+    for i in range(out.shape[0]):
+        for k in range(indptr[i], indptr[i + 1]):
+            coordinate, x = state[indices[k]], data[k]
+            for c in range(out.shape[1]):
+                out[i, c] += x * weight(coordinate[Z, c], coordinate[ROOT_N, c], 1.0 / alpha, prox)
+
+
+@njit
+def inspect_rows(indices, indptr, n_features):
+    """Return the longest row's size and whether all rows are strictly increasing.
+
+    The size is -1 where a row or an index is out of range.
+    """
+    longest, increasing = 0, True
+    for i in range(indptr.size - 1):
+        start, stop = indptr[i], indptr[i + 1]
+        if start < 0 or stop < start or stop > indices.size:
+            return -1, False
+        longest = max(longest, stop - start)
+        before = -1
+        for k in range(start, stop):
+            j = indices[k]
+            if j < 0 or j >= n_features:
+                return -1, False
+            increasing &= j > before
+            before = j
+    return longest, increasing

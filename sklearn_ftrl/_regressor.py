@@ -1,0 +1,189 @@
+"""FtrlRegressor."""
+
+from typing import ClassVar
+
+import numpy as np
+from sklearn.base import RegressorMixin, _fit_context
+from sklearn.utils import check_array
+from sklearn.utils._param_validation import StrOptions
+
+from ._base import BaseFtrl
+
+
+class FtrlRegressor(RegressorMixin, BaseFtrl):
+    """Linear regression learned online by FTRL-Proximal.
+
+    Made for sparse, high-dimensional rows that come as a stream. Each coordinate has its
+    own learning rate, which shrinks with the gradients that coordinate has seen, and
+    ``l1`` keeps weights at exactly 0 until enough evidence has come. The algorithm is
+    that of ``FtrlClassifier``, Algorithm 1 of [1]_; the loss is half the squared error.
+
+    Parameters
+    ----------
+    loss : {"squared_error"}, default="squared_error"
+        The loss to be minimised: half the squared error.
+    learning_rate : float, default=0.5
+        alpha, above 0: the scale of every step. Larger learns faster and forgets faster.
+    beta : float, default=1.0
+        0 or more: holds back the first steps of a coordinate, by a rate of about
+        alpha / (beta + sqrt(n)).
+    l1 : float, default=0.0
+        0 or more: how much evidence a weight needs to leave 0, as a sum of gradients.
+        Larger gives sparser models.
+    l2 : float, default=0.0
+        0 or more: shrinks all weights. It adds l2/2 * ||w||^2 once to the sum of the losses
+        over all rows, as the paper's lambda_2 does.
+    fit_intercept : bool, default=True
+        Whether to learn an intercept.
+    penalize_intercept : bool, default=False
+        Whether ``l1`` and ``l2`` act on the intercept too.
+    max_iter : int, default=20
+        Most passes over the rows that ``fit`` makes. ``partial_fit`` makes one.
+    tol : float or None, default=1e-3
+        ``fit`` ends when the loss has not fallen by more than ``tol`` below its best for
+        ``n_iter_no_change`` passes. None: all ``max_iter`` passes are made.
+    n_iter_no_change : int, default=5
+        Passes without gain before ``fit`` ends.
+    shuffle : bool, default=True
+        Whether ``fit`` takes the rows in a new random order in each pass. ``partial_fit``
+        learns them in the order given.
+    warm_start : bool, default=False
+        Whether ``fit`` goes on from what was learned before.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the shuffling. Pass an int for the same result in each call.
+    verbose : int, default=0
+        Above 0, ``fit`` prints a line a pass.
+
+    Attributes
+    ----------
+    coef_ : ndarray of shape (n_features,)
+        The weights, computed from the state at each access, with the parameters of the
+        last fit or partial_fit. A CSR matrix of one row after ``sparsify``.
+    intercept_ : ndarray of shape (1,)
+        The intercept.
+    z_, n_ : ndarray of shape (n_features,)
+        The state: adjusted sums of gradients, and sums of squared gradients. Read-only.
+    intercept_z_, intercept_n_ : ndarray of shape (1,)
+        The state of the intercept. Read-only.
+    t_ : int
+        Rows of positive weight learned.
+    n_iter_ : int
+        Passes made by the last call; 1 in ``partial_fit``.
+    loss_curve_ : list of float
+        The weighted mean loss of each pass of the last call. Each row is judged just
+        before it is learned.
+    progressive_loss_ : float
+        The first of them: where the rows were new, an honest estimate of the loss on
+        unseen rows.
+    n_features_in_ : int
+        Features seen in the first fit or partial_fit.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Their names, if X had names that are all strings.
+
+    See Also
+    --------
+    FtrlClassifier : The same for classes.
+    sklearn.linear_model.SGDRegressor : One learning rate for all coordinates.
+
+    References
+    ----------
+    .. [1] H. B. McMahan et al., "Ad Click Prediction: a View from the Trenches", KDD 2013.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_regression
+    >>> from sklearn_ftrl import FtrlRegressor
+    >>> X, y = make_regression(200, 5, noise=1.0, random_state=0)
+    >>> model = FtrlRegressor(learning_rate=10.0, random_state=0).fit(X, y)
+    >>> round(model.score(X, y), 3)
+    1.0
+    """
+
+    _parameter_constraints: ClassVar[dict] = {
+        **BaseFtrl._parameter_constraints,
+        "loss": [StrOptions({"squared_error"})],
+    }
+
+    def __init__(
+        self,
+        loss="squared_error",
+        *,
+        learning_rate=0.5,
+        beta=1.0,
+        l1=0.0,
+        l2=0.0,
+        fit_intercept=True,
+        penalize_intercept=False,
+        max_iter=20,
+        tol=1e-3,
+        n_iter_no_change=5,
+        shuffle=True,
+        warm_start=False,
+        random_state=None,
+        verbose=0,
+    ):
+        self.loss = loss
+        self.learning_rate = learning_rate
+        self.beta = beta
+        self.l1 = l1
+        self.l2 = l2
+        self.fit_intercept = fit_intercept
+        self.penalize_intercept = penalize_intercept
+        self.max_iter = max_iter
+        self.tol = tol
+        self.n_iter_no_change = n_iter_no_change
+        self.shuffle = shuffle
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y, sample_weight=None):
+        """Learn the rows once, in the order given; call it again with the next rows.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to learn from, as in ``fit``.
+        y : array-like of shape (n_samples,)
+            Their target values.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Factors, 0 or more, of each row's loss. A row of weight 0 is left out.
+
+        Returns
+        -------
+        self : object
+            The estimator.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If a parameter or an argument is not valid; the model is then as it was before.
+        """
+        self._validate_params()  # _fit_context passes a fitted estimator by
+        return self._partial_fit(X, y, sample_weight)
+
+    def predict(self, X):
+        """Return the expected value of each row.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to predict.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,)
+            ``X @ coef_ + intercept_``.
+        """
+        return self._raw_predictions(X)[:, 0]
+
+    def _n_outputs(self):
+        return 1
+
+    def _shaped(self, array):
+        return array[0]
+
+    def _encode(self, y, sample_weight, fresh):
+        """Return y as it is, as float64, and the weights."""
+        return check_array(y, dtype=np.float64, ensure_2d=False, input_name="y"), sample_weight
