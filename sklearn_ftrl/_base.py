@@ -116,7 +116,7 @@ class BaseFtrl(BaseEstimator):
                 f"max_iter={self.max_iter} epochs passed before the loss stopped falling. "
                 "Consider increasing max_iter, or tol.",
                 ConvergenceWarning,
-                stacklevel=2,
+                stacklevel=3,  # past _fit_context's wrapper
             )
         return self
 

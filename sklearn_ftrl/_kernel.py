@@ -8,7 +8,7 @@ of the function that is called for changes, and would go on with stale machine c
 """
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
@@ -221,13 +221,9 @@ def llvm_prefetch(context, array, index):
     return types.void(array, types.intp), codegen
 
 
-if getattr(numba.config, "DISABLE_JIT"):  # set at run time  # noqa: B009
-
-    def prefetch(array, index):
-        """Do nothing: Python cannot prefetch."""
-
-else:
-    prefetch = intrinsic(llvm_prefetch)
+prefetch: Any = intrinsic(llvm_prefetch)
+if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]
+    prefetch = lambda array, index: None  # noqa: E731
 
 
 LOSSES = {"log_loss": 0, "squared_error": 1}
