@@ -287,21 +287,19 @@ def predict_rows(rows, state, alpha, prox, out):
 
 @njit
 def inspect_rows(indices, indptr, n_features):
-    """Return the longest row's size and whether all rows are strictly increasing.
+    """Return the size of the longest row, and whether indices increase within each row.
 
-    The size is -1 where a row or an index is out of range.
+    The size is -1 where indptr or an index is out of range.
     """
-    longest, increasing = 0, True
+    longest, out_of_range, descents = 0, 0, 0
     for i in range(indptr.size - 1):
         start, stop = indptr[i], indptr[i + 1]
         if start < 0 or stop < start or stop > indices.size:
             return -1, False
         longest = max(longest, stop - start)
-        before = -1
-        for k in range(start, stop):
-            j = indices[k]
-            if j < 0 or j >= n_features:
-                return -1, False
-            increasing &= j > before
-            before = j
-    return longest, increasing
+        row = indices[start:stop]
+        for k in range(row.size):  # without a way out, so that both loops are vector code
+            out_of_range += (row[k] < 0) | (row[k] >= n_features)
+        for k in range(row.size - 1):
+            descents += row[k + 1] <= row[k]
+    return (-1 if out_of_range else longest), descents == 0
