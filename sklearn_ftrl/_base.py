@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from . import _state
 from ._kernel import (
-    LOSSES,
+    Clip,
     Prox,
     Rows,
     inspect_rows,
@@ -37,10 +37,16 @@ class BaseFtrl(BaseEstimator):
     """
 
     _parameter_constraints: ClassVar[dict] = {
-        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "learning_rate": [Interval(Real, 0, None, closed="neither"), callable],
+        "learning_rate_power": [Interval(Real, None, 0, closed="right")],
+        "initial_accumulator_value": [Interval(Real, 0, None, closed="left")],
         "beta": [Interval(Real, 0, None, closed="left")],
         "l1": [Interval(Real, 0, None, closed="left")],
         "l2": [Interval(Real, 0, None, closed="left")],
+        "l2_shrinkage": [Interval(Real, 0, None, closed="left")],
+        "clipvalue": [Interval(Real, 0, None, closed="neither"), None],
+        "clipnorm": [Interval(Real, 0, None, closed="neither"), None],
+        "global_clipnorm": [Interval(Real, 0, None, closed="neither"), None],
         "fit_intercept": ["boolean"],
         "penalize_intercept": ["boolean"],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
@@ -58,7 +64,7 @@ class BaseFtrl(BaseEstimator):
         return tags
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X, y, sample_weight=None, *, coef_init=None, intercept_init=None):
         """Learn from X and y in passes over the rows, until the loss stops falling.
 
         Parameters
@@ -71,6 +77,11 @@ class BaseFtrl(BaseEstimator):
             Target values: class labels of any type, or numbers.
         sample_weight : array-like of shape (n_samples,), default=None
             Factors, 0 or more, of each row's loss. A row of weight 0 is left out.
+        coef_init : array-like of the shape of ``coef_``, default=None
+            Weights to start from, exactly; whatever was learned before is forgotten, with
+            ``warm_start`` too. None: start from 0, or go on if ``warm_start``.
+        intercept_init : array-like of the shape of ``intercept_``, default=None
+            Intercepts to start from.
 
         Returns
         -------
@@ -81,12 +92,19 @@ class BaseFtrl(BaseEstimator):
         ------
         ValueError, TypeError
             If a parameter, X, y or sample_weight is not valid, or if all weights are 0. The
-            estimator is then as it was before the call.
+            estimator is then as it was before the call. Also if a row's loss is not finite:
+            the rows before it are then learned.
         """
-        fresh = not (self.warm_start and hasattr(self, "_state"))
+        if self.warm_start and coef_init is None and hasattr(self, "_coef"):
+            coef_init = self.coef_
+            intercept_init = self.intercept_ if intercept_init is None else intercept_init
+        init = coef_init is not None or intercept_init is not None
+        fresh = init or not (self.warm_start and hasattr(self, "_state"))
         with _UnchangedOnError(self):
             random_state = check_random_state(self.random_state)
             rows, targets, weights, order = self._take(X, y, sample_weight, fresh)
+            if init:
+                self._start_from(coef_init, intercept_init)
             if not order.size:
                 raise ValueError(
                     "Sample weights must contain at least one non-zero number (class_weight "
@@ -151,22 +169,56 @@ class BaseFtrl(BaseEstimator):
                 "loss_curve_",
             ):
                 vars(self).pop(name, None)
-            n_outputs = self._n_outputs()
-            self._state = _state.zeros(X.shape[1], n_outputs, X.dtype)
-            self._intercept_state = _state.zeros(1, n_outputs, np.float64)
+            n_outputs, n0 = self._n_outputs(), self.initial_accumulator_value
+            self._state = _state.start(X.shape[1], n_outputs, X.dtype, n0)
+            self._intercept_state = _state.start(1, n_outputs, np.float64, n0)
             self.t_ = 0
-        self._alpha = float(self.learning_rate)
-        self._prox = Prox(float(self.beta), float(self.l1), float(self.l2))
+        beta, l1, l2, l2_shrinkage = map(float, (self.beta, self.l1, self.l2, self.l2_shrinkage))
+        power = None if self.learning_rate_power == -0.5 else -2.0 * self.learning_rate_power
+        self._prox = Prox(beta, l1, l2, l2_shrinkage or None, power)
         self._intercept_prox = (
-            self._prox if self.penalize_intercept else Prox(float(self.beta), 0.0, 0.0)
+            self._prox if self.penalize_intercept else Prox(beta, 0.0, 0.0, None, power)
         )
+        self._alpha = self._rates(0)[-1]
         order = np.flatnonzero(sample_weight)
-        return (
-            rows,
-            _frozen(targets, np.float64),
-            _frozen(sample_weight, np.float64),
-            order,
-        )
+        return rows, _frozen(targets, np.float64), _frozen(sample_weight, np.float64), order
+
+    def _validate_params(self):
+        super()._validate_params()
+        given = [
+            name
+            for name in ("clipvalue", "clipnorm", "global_clipnorm")
+            if getattr(self, name) is not None
+        ]
+        if len(given) > 1:
+            raise ValueError(f"At most one of {' and '.join(given)} may be given.")
+
+    def _rates(self, n_steps):
+        """Return the learning rates of the next steps, that of the step before in front."""
+        if not callable(self.learning_rate):
+            return np.array([float(self.learning_rate)])
+        steps = np.arange(self.t_ - 1, self.t_ + n_steps).clip(0)
+        rates = np.asarray(self.learning_rate(steps), np.float64)
+        if rates.shape != steps.shape:
+            raise ValueError(
+                f"learning_rate returned an array of shape {rates.shape} for step numbers of "
+                f"shape {steps.shape}."
+            )
+        if not (np.isfinite(rates).all() and rates.min() > 0):
+            raise ValueError("learning_rate returned a rate that is not finite or not above 0.")
+        return rates
+
+    def _start_from(self, coef_init, intercept_init):
+        """Make the state one that stands for these weights."""
+        n_features, _, n_outputs = self._state.shape
+        if coef_init is not None:
+            coef = _check_init(coef_init, "coef_init", (n_outputs, n_features))
+            _state.set_weights(self._state, coef, self._alpha, self._prox)
+        if intercept_init is not None:
+            intercept = _check_init(intercept_init, "intercept_init", (n_outputs,))
+            _state.set_weights(
+                self._intercept_state, intercept[:, np.newaxis], self._alpha, self._intercept_prox
+            )
 
     def _learn(self, rows, targets, weights, order):
         """Make one pass in this order; return the weighted mean of the losses before learning."""
@@ -174,23 +226,35 @@ class BaseFtrl(BaseEstimator):
         learn = learn_one_output if n_outputs == 1 else learn_outputs
         row_cost = n_outputs * (1 + rows.data.size // (rows.indptr.size - 1))
         step = max(1, BLOCK // row_cost)
+        clip = [self.clipvalue, self.clipnorm, self.global_clipnorm]
+        clip = Clip(*(float(c or np.inf) for c in clip)) if any(clip) else None
         total = 0.0
         for start in range(0, order.size, step):
             block = order[start : start + step]
-            total += learn(
+            rates = self._rates(block.size)
+            loss, n_learned = learn(
                 rows,
                 block,
                 targets,
                 weights,
-                LOSSES[self.loss],
-                self._alpha,
+                self._loss(),
+                rates,
                 self._prox,
                 self._intercept_prox,
+                clip,
                 bool(self.fit_intercept),
                 self._state,
                 self._intercept_state[0],
             )
-            self.t_ += block.size
+            total += loss
+            self.t_ += n_learned
+            self._alpha = rates[min(n_learned, rates.size - 1)]
+            if n_learned < block.size:
+                raise ValueError(
+                    f"The loss or gradient of row {block[n_learned]} is not finite: the weights "
+                    "have grown too large. Lower learning_rate, raise beta or scale X and y. The "
+                    "rows before it are learned."
+                )
         return total / weights.sum()
 
     def _raw_predictions(self, X):
@@ -339,6 +403,17 @@ def _check_sample_weight(sample_weight, n_samples):
     if sample_weight.min() < 0:
         raise ValueError("Negative values in data passed to `sample_weight`.")
     return sample_weight
+
+
+def _check_init(init, name, shape):
+    """Return initial weights as an array of this shape; one output needs no axis."""
+    if sparse.issparse(init):
+        init = init.toarray()
+    init = np.atleast_1d(init)
+    init = check_array(init, dtype=np.float64, ensure_2d=False, input_name=name)
+    if init.shape != shape and (1, *init.shape) != shape:
+        raise ValueError(f"{name}.shape == {init.shape}, expected {shape}!")
+    return init.reshape(shape)
 
 
 def _as_rows(X):

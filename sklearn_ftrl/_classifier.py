@@ -7,9 +7,17 @@ from scipy.special import expit, log_expit, log_softmax, softmax
 from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.utils import compute_class_weight
 from sklearn.utils._param_validation import StrOptions
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 
 from ._base import BaseFtrl
+from ._kernel import CLASSIFIER_LOSSES, Loss
+
+
+def _gives_probabilities(estimator):
+    if estimator.loss not in ("log_loss", "modified_huber"):
+        raise AttributeError(f"loss={estimator.loss!r} gives no probabilities.")
+    return True
 
 
 class FtrlClassifier(ClassifierMixin, BaseFtrl):
@@ -20,7 +28,8 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
     gradients that coordinate has seen, and ``l1`` keeps weights at exactly 0 until
     enough evidence has come.
 
-    Two classes are learned with the logistic loss, more with one joint softmax. A row is
+    The log loss of more than two classes is that of one joint softmax; the other losses
+    learn each class against the rest. A row is
     one step: with weights w, gradient g = sample weight * dloss/dw and a learning rate
     alpha, each coordinate of the row does
 
@@ -35,10 +44,18 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
 
     Parameters
     ----------
-    loss : {"log_loss"}, default="log_loss"
-        The loss to be minimised.
-    learning_rate : float, default=0.5
-        alpha, above 0: the scale of every step. Larger learns faster and forgets faster.
+    loss : {"log_loss", "hinge", "squared_hinge", "modified_huber"}, default="log_loss"
+        The loss to be minimised. "log_loss" and "modified_huber" give probabilities.
+    learning_rate : float or callable, default=0.5
+        alpha, above 0: the scale of every step. Larger learns faster and forgets faster. A
+        callable takes an array of step numbers from 0, one a row learned, and returns the
+        array of their rates. Use a function of a module, or functools.partial of one, where
+        the model has to be pickled.
+    learning_rate_power : float, default=-0.5
+        -p, 0 or less: the learning rate falls as n^-p with the sum n of squared gradients. 0
+        is plain stochastic gradient descent at the rate alpha / (1 + beta).
+    initial_accumulator_value : float, default=0.0
+        0 or more: n of every coordinate before its first gradient.
     beta : float, default=1.0
         0 or more: holds back the first steps of a coordinate, by a rate of about
         alpha / (beta + sqrt(n)).
@@ -48,10 +65,21 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
     l2 : float, default=0.0
         0 or more: shrinks all weights. It adds l2/2 * ||w||^2 once to the sum of the losses
         over all rows, as the paper's lambda_2 does.
+    l2_shrinkage : float, default=0.0
+        0 or more: adds the gradient of l2_shrinkage * ||w||^2 at each row to z, for the weights
+        that the row touches, and does not count it in n. Sample weights do not scale it.
+    clipvalue : float or None, default=None
+        Above 0: the largest absolute gradient of a weight; larger ones are cut.
+    clipnorm : float or None, default=None
+        Above 0: the largest norm of a row's gradient, of all coefficients together and of all
+        intercepts together; a longer one is scaled down.
+    global_clipnorm : float or None, default=None
+        Above 0: the same of coefficients and intercepts as one. At most one of the three
+        may be given.
     fit_intercept : bool, default=True
         Whether to learn an intercept, one for each output.
     penalize_intercept : bool, default=False
-        Whether ``l1`` and ``l2`` act on the intercept too.
+        Whether ``l1``, ``l2`` and ``l2_shrinkage`` act on the intercept too.
     max_iter : int, default=20
         Most passes over the rows that ``fit`` makes. ``partial_fit`` makes one.
     tol : float or None, default=1e-3
@@ -114,6 +142,8 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
     References
     ----------
     .. [1] H. B. McMahan et al., "Ad Click Prediction: a View from the Trenches", KDD 2013.
+    .. [2] B. Zadrozny and C. Elkan, "Transforming classifier scores into multiclass
+       probability estimates", KDD 2002.
 
     Examples
     --------
@@ -128,7 +158,7 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
 
     _parameter_constraints: ClassVar[dict] = {
         **BaseFtrl._parameter_constraints,
-        "loss": [StrOptions({"log_loss"})],
+        "loss": [StrOptions(set(CLASSIFIER_LOSSES))],
         "class_weight": [dict, StrOptions({"balanced"}), None],
     }
 
@@ -137,9 +167,15 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
         loss="log_loss",
         *,
         learning_rate=0.5,
+        learning_rate_power=-0.5,
+        initial_accumulator_value=0.0,
         beta=1.0,
         l1=0.0,
         l2=0.0,
+        l2_shrinkage=0.0,
+        clipvalue=None,
+        clipnorm=None,
+        global_clipnorm=None,
         fit_intercept=True,
         penalize_intercept=False,
         max_iter=20,
@@ -153,9 +189,15 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
     ):
         self.loss = loss
         self.learning_rate = learning_rate
+        self.learning_rate_power = learning_rate_power
+        self.initial_accumulator_value = initial_accumulator_value
         self.beta = beta
         self.l1 = l1
         self.l2 = l2
+        self.l2_shrinkage = l2_shrinkage
+        self.clipvalue = clipvalue
+        self.clipnorm = clipnorm
+        self.global_clipnorm = global_clipnorm
         self.fit_intercept = fit_intercept
         self.penalize_intercept = penalize_intercept
         self.max_iter = max_iter
@@ -236,8 +278,9 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
         raw = self._raw_predictions(X)
         return raw if raw.shape[1] > 1 else raw[:, 0]
 
+    @available_if(_gives_probabilities)
     def predict_proba(self, X):
-        """Return the probability of each class.
+        """Return the probability of each class, for the losses that give one.
 
         Parameters
         ----------
@@ -247,11 +290,17 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
         Returns
         -------
         p : ndarray of shape (n_samples, n_classes)
-            Probabilities, in the order of ``classes_``.
+            Probabilities, in the order of ``classes_``. "modified_huber": those of
+            [2]_, clipped to [0, 1] and, of more than two classes, normalised.
         """
         raw = self._raw_predictions(X)
-        return softmax(raw, axis=1) if raw.shape[1] > 1 else expit(raw * [-1, 1])
+        if self.loss == "log_loss":
+            return softmax(raw, axis=1) if raw.shape[1] > 1 else expit(raw * [-1, 1])
+        p = (np.clip(raw if raw.shape[1] > 1 else raw * [-1, 1], -1, 1) + 1) / 2
+        p[p.sum(axis=1) == 0] = 1.0
+        return p / p.sum(axis=1, keepdims=True)
 
+    @available_if(_gives_probabilities)
     def predict_log_proba(self, X):
         """Return the logarithm of the probability of each class.
 
@@ -263,10 +312,17 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
         Returns
         -------
         log_p : ndarray of shape (n_samples, n_classes)
-            Log-probabilities, in the order of ``classes_``; finite where p rounds to 0.
+            Log-probabilities, in the order of ``classes_``. "log_loss": finite where p
+            rounds to 0.
         """
-        raw = self._raw_predictions(X)
-        return log_softmax(raw, axis=1) if raw.shape[1] > 1 else log_expit(raw * [-1, 1])
+        if self.loss == "log_loss":
+            raw = self._raw_predictions(X)
+            return log_softmax(raw, axis=1) if raw.shape[1] > 1 else log_expit(raw * [-1, 1])
+        with np.errstate(divide="ignore"):
+            return np.log(self.predict_proba(X))
+
+    def _loss(self):
+        return Loss(CLASSIFIER_LOSSES[self.loss], 0.0)
 
     def _n_outputs(self):
         return self.classes_.size if self.classes_.size > 2 else 1

@@ -35,11 +35,32 @@ class Rows(NamedTuple):
 
 
 class Prox(NamedTuple):
-    """What turns a coordinate's state into its weight, beside the learning rate."""
+    """What turns a coordinate's state into its weight, beside the learning rate.
+
+    None is an option at its default. It has a type of its own, and so gets code of its own
+    that does not pay for the option.
+    """
 
     beta: float
     l1: float
     l2: float
+    l2_shrinkage: float | None
+    power: float | None  # n^p is sqrt(n)^power, and None is 1
+
+
+class Clip(NamedTuple):
+    """The largest gradient of a weight, norm of a variable's, and norm of all; inf is none."""
+
+    value: float
+    norm: float
+    global_norm: float
+
+
+class Loss(NamedTuple):
+    """A loss by its number in the tables below, and its parameter if it has one."""
+
+    code: int
+    parameter: float
 
 
 def njit(function=None, **options):
@@ -60,22 +81,23 @@ def learn_one_output(
     y,
     sample_weight,
     loss,
-    alpha,
+    rates,  # one, or one a row with that of the row before in front
     prox,
     intercept_prox,
+    clip,
     fit_intercept,
     state,  # IN/OUT
     intercept,  # IN/OUT
 ):
-    """Learn rows in this order; return their weighted loss, each predicted before learned.
+    """Learn rows in this order; return their weighted loss before learning, and their number.
 
     Gather, compute, scatter: the arithmetic is vector code on a row's own small buffers,
-    while the coordinates of the next row are on their way from memory.
+    while the coordinates of the next row are on their way from memory. The number is short
+    of all where a row's loss or gradient is not finite; that row has changed nothing.
     """
     data, indices, indptr, longest = rows
     pairs = state.ravel()
     z, root_n, x, w = np.zeros((4, LANES * -(-longest // LANES)))
-    inverse_alpha = 1.0 / alpha
     total = 0.0
     for t in range(order.size):
         fetch_ahead(rows, order, t, pairs, 2)
@@ -88,40 +110,90 @@ def learn_one_output(
         for k in range(size, padded):
             z[k], root_n[k], x[k] = 0.0, 0.0, 0.0
 
+        inverse_alpha = 1.0 / rates[min(t, rates.size - 1)]
         bias = weight(intercept[Z, 0], intercept[ROOT_N, 0], inverse_alpha, intercept_prox)
         raw = 0.0
         for k in range(padded):
             w[k] = weight(z[k], root_n[k], inverse_alpha, prox)
             raw += w[k] * x[k]
         value, gradient = loss_and_gradient(loss, y[i], raw + bias)
-        total += sample_weight[i] * value
         gradient *= sample_weight[i]
+        if not (math.isfinite(value) and math.isfinite(gradient)):
+            return total, t
+        total += sample_weight[i] * value
 
+        inverse_alpha = 1.0 / rates[min(t + 1, rates.size - 1)]
+        shrink, shrink_bias = clip_factors(abs(gradient), x[:size], fit_intercept, clip)
         for k in range(padded):
-            z[k], root_n[k] = step(z[k], root_n[k], w[k], gradient * x[k], inverse_alpha)
+            z[k], root_n[k] = step(
+                z[k], root_n[k], w[k], shrink * gradient, x[k], inverse_alpha, prox, clip
+            )
         for k in range(size):
             j = indices[start + k]
             pairs[2 * j], pairs[2 * j + 1] = z[k], root_n[k]
         if fit_intercept:
             intercept[Z, 0], intercept[ROOT_N, 0] = step(
-                intercept[Z, 0], intercept[ROOT_N, 0], bias, gradient, inverse_alpha
+                intercept[Z, 0],
+                intercept[ROOT_N, 0],
+                bias,
+                shrink_bias * gradient,
+                1.0,
+                inverse_alpha,
+                intercept_prox,
+                clip,
             )
-    return total
+    return total, order.size
 
 
 @njit
 def weight(z, root_n, inverse_alpha, prox):
     """Return the weight that (z, n) stands for: exactly 0 while abs(z) <= l1."""
     beyond_l1 = prox.l1 - z if z > prox.l1 else (-prox.l1 - z if z < -prox.l1 else 0.0)
-    curvature = (prox.beta + root_n) * inverse_alpha + prox.l2
+    curvature = (prox.beta + n_to_the_p(root_n, prox.power)) * inverse_alpha + prox.l2
     return beyond_l1 / curvature if curvature > 0.0 else 0.0
 
 
 @njit
-def step(z, root_n, w, g, inverse_alpha):
-    """Return z and sqrt(n) after gradient g of a coordinate whose weight was w."""
+def step(z, root_n, w, gradient, x, inverse_alpha, prox, clip):
+    """Return z and sqrt(n) after a row in which the coordinate was x and weighed w."""
+    g = gradient * x
+    if clip is not None:
+        g = min(max(g, -clip.value), clip.value)
     grown = math.sqrt(root_n * root_n + g * g)
-    return z + g - (grown - root_n) * inverse_alpha * w, grown
+    sigma = (n_to_the_p(grown, prox.power) - n_to_the_p(root_n, prox.power)) * inverse_alpha
+    return z + g + (shrinkage(x, prox.l2_shrinkage) - sigma) * w, grown
+
+
+@njit
+def n_to_the_p(root_n, power):
+    """Return n^p from sqrt(n)."""
+    return root_n if power is None else root_n**power
+
+
+@njit
+def shrinkage(x, l2_shrinkage):
+    """Return by how much of the weight a row shrinks it: 0 where the row does not touch it."""
+    if l2_shrinkage is None:
+        return 0.0
+    return 2.0 * l2_shrinkage if x != 0.0 else 0.0
+
+
+@njit
+def clip_factors(gradient, x, fit_intercept, clip):
+    """Return what shortens the gradients of coefficients and intercepts to the norms allowed.
+
+    ``gradient`` is the norm of the loss's gradient over the outputs.
+    """
+    if clip is None:
+        return 1.0, 1.0
+    square = 0.0
+    for k in range(x.size):
+        square += x[k] * x[k]
+    coef_norm = gradient * math.sqrt(square)
+    if clip.norm < np.inf:
+        return min(1.0, clip.norm / coef_norm), min(1.0, clip.norm / gradient)
+    factor = clip.global_norm / math.hypot(coef_norm, gradient if fit_intercept else 0.0)
+    return min(1.0, factor), min(1.0, factor)
 
 
 @njit(fastmath=REORDER)
@@ -131,26 +203,27 @@ def learn_outputs(
     y,
     sample_weight,
     loss,
-    alpha,
+    rates,
     prox,
     intercept_prox,
+    clip,
     fit_intercept,
     state,  # IN/OUT
     intercept,  # IN/OUT
 ):
-    """Do what learn_one_output does for several outputs: in place, vector code over them."""
+    """Do what learn_one_output does for several: in place, vector code over the outputs."""
     data, indices, indptr, longest = rows
     n_outputs = state.shape[2]
     lines = state.reshape(state.shape[0], 2 * n_outputs)
     w = np.empty((longest, n_outputs))
     bias, raw, gradient = np.empty((3, n_outputs))
-    inverse_alpha = 1.0 / alpha
     total = 0.0
     for t in range(order.size):
         fetch_ahead(rows, order, t, lines.ravel(), 2 * n_outputs)
         i = order[t]
         start, stop = indptr[i], indptr[i + 1]
 
+        inverse_alpha = 1.0 / rates[min(t, rates.size - 1)]
         for c in range(n_outputs):
             bias[c] = weight(intercept[Z, c], intercept[ROOT_N, c], inverse_alpha, intercept_prox)
             raw[c] = bias[c]
@@ -160,10 +233,17 @@ def learn_outputs(
                 w_k[c] = weight(coordinate[c], coordinate[n_outputs + c], inverse_alpha, prox)
                 raw[c] += w_k[c] * x
 
-        total += sample_weight[i] * softmax_and_gradient(y[i], raw, gradient)
+        value = joint_loss_and_gradient(loss, y[i], raw, gradient)
+        norm = 0.0
         for c in range(n_outputs):
             gradient[c] *= sample_weight[i]
+            norm += gradient[c] * gradient[c]
+        if not (math.isfinite(value) and math.isfinite(norm)):
+            return total, t
+        total += sample_weight[i] * value
 
+        inverse_alpha = 1.0 / rates[min(t + 1, rates.size - 1)]
+        shrink, shrink_bias = clip_factors(math.sqrt(norm), data[start:stop], fit_intercept, clip)
         for k in range(start, stop):
             coordinate, x, w_k = lines[indices[k]], data[k], w[k - start]
             for c in range(n_outputs):
@@ -171,8 +251,11 @@ def learn_outputs(
                     coordinate[c],
                     coordinate[n_outputs + c],
                     w_k[c],
-                    gradient[c] * x,
+                    shrink * gradient[c],
+                    x,
                     inverse_alpha,
+                    prox,
+                    clip,
                 )
         if fit_intercept:
             for c in range(n_outputs):
@@ -180,10 +263,13 @@ def learn_outputs(
                     intercept[Z, c],
                     intercept[ROOT_N, c],
                     bias[c],
-                    gradient[c],
+                    shrink_bias * gradient[c],
+                    1.0,
                     inverse_alpha,
+                    intercept_prox,
+                    clip,
                 )
-    return total
+    return total, order.size
 
 
 @njit
@@ -226,35 +312,66 @@ if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]
     prefetch = lambda array, index: None  # noqa: E731
 
 
-LOSSES = {"log_loss": 0, "squared_error": 1}
+CLASSIFIER_LOSSES = {"log_loss": 0, "hinge": 1, "squared_hinge": 2, "modified_huber": 3}
+REGRESSOR_LOSSES = {
+    "squared_error": 4,
+    "huber": 5,
+    "epsilon_insensitive": 6,
+    "squared_epsilon_insensitive": 7,
+    "quantile": 8,
+    "poisson": 9,
+}
 
 
 @njit
 def loss_and_gradient(loss, y, raw):
-    """Return the loss of the raw prediction and its derivative."""
-    if loss == 0:
-        return log_loss(y, raw)
-    return squared_error(y, raw)
+    """Return the loss of a raw prediction and its derivative; a class y is 0 or 1."""
+    code, parameter = loss
+    if code == 0:  # log_loss: -log(p) of the true class, where p = expit(raw)
+        e = math.exp(-abs(raw))
+        if raw > 0.0:
+            return (1.0 - y) * raw + math.log1p(e), (1.0 - y - y * e) / (1.0 + e)
+        return math.log1p(e) - y * raw, ((1.0 - y) * e - y) / (1.0 + e)
+    if code <= 3:
+        sign = 2.0 * y - 1.0
+        margin = sign * raw
+        if code == 1:  # hinge
+            return max(0.0, 1.0 - margin), -sign if margin <= 1.0 else 0.0
+        if code == 3 and margin < -1.0:  # modified_huber, far on the wrong side
+            return -4.0 * margin, -4.0 * sign
+        short = max(0.0, 1.0 - margin)  # squared_hinge, and modified_huber elsewhere
+        return short * short, -2.0 * sign * short
+    error = raw - y
+    if code == 4:  # squared_error, halved
+        return 0.5 * error * error, error
+    if code == 5:  # huber: linear beyond epsilon
+        near = min(max(error, -parameter), parameter)
+        return near * (error - 0.5 * near), near
+    if code <= 7:
+        beyond = max(0.0, abs(error) - parameter)
+        if code == 6:  # epsilon_insensitive
+            return beyond, math.copysign(1.0, error) if beyond > 0.0 else 0.0
+        return beyond * beyond, math.copysign(2.0 * beyond, error)  # squared_epsilon_insensitive
+    if code == 8:  # quantile, the pinball loss
+        slope = 1.0 - parameter if error > 0.0 else -parameter
+        return slope * error, slope
+    mean = math.exp(raw)  # poisson: half the deviance, but for a constant
+    return mean - y * raw, mean - y
 
 
 @njit
-def log_loss(y, raw):
-    """Return -log(p) of the true class, y in [0, 1] and p = expit(raw), and its slope."""
-    e = math.exp(-abs(raw))
-    if raw > 0.0:
-        return (1.0 - y) * raw + math.log1p(e), (1.0 - y - y * e) / (1.0 + e)
-    return math.log1p(e) - y * raw, ((1.0 - y) * e - y) / (1.0 + e)
+def joint_loss_and_gradient(loss, y, raw, gradient):
+    """Return the loss of class y over all outputs; write its gradient.
 
-
-@njit
-def squared_error(y, raw):
-    """Return half the squared error and its slope."""
-    return 0.5 * (raw - y) ** 2, raw - y
-
-
-@njit
-def softmax_and_gradient(y, raw, gradient):
-    """Return -log(p) of class y, p = softmax(raw); write its gradient."""
+    The log loss is that of one softmax; any other is summed over one-vs-rest problems.
+    """
+    true = int(y)
+    if loss.code != 0:
+        total = 0.0
+        for c in range(raw.size):
+            value, gradient[c] = loss_and_gradient(loss, 1.0 if c == true else 0.0, raw[c])
+            total += value
+        return total
     top = raw.max()
     total = 0.0
     for c in range(raw.size):
@@ -262,8 +379,8 @@ def softmax_and_gradient(y, raw, gradient):
         total += gradient[c]
     for c in range(raw.size):
         gradient[c] /= total
-    gradient[int(y)] -= 1.0
-    return math.log(total) + top - raw[int(y)]
+    gradient[true] -= 1.0
+    return math.log(total) + top - raw[true]
 
 
 @njit

@@ -1,13 +1,15 @@
 """FtrlRegressor."""
 
+from numbers import Real
 from typing import ClassVar
 
 import numpy as np
 from sklearn.base import RegressorMixin, _fit_context
 from sklearn.utils import check_array
-from sklearn.utils._param_validation import StrOptions
+from sklearn.utils._param_validation import Interval, StrOptions
 
 from ._base import BaseFtrl
+from ._kernel import REGRESSOR_LOSSES, Loss
 
 
 class FtrlRegressor(RegressorMixin, BaseFtrl):
@@ -16,14 +18,26 @@ class FtrlRegressor(RegressorMixin, BaseFtrl):
     Made for sparse, high-dimensional rows that come as a stream. Each coordinate has its
     own learning rate, which shrinks with the gradients that coordinate has seen, and
     ``l1`` keeps weights at exactly 0 until enough evidence has come. The algorithm is
-    that of ``FtrlClassifier``, Algorithm 1 of [1]_; the loss is half the squared error.
+    that of ``FtrlClassifier``, Algorithm 1 of [1]_.
 
     Parameters
     ----------
-    loss : {"squared_error"}, default="squared_error"
-        The loss to be minimised: half the squared error.
-    learning_rate : float, default=0.5
-        alpha, above 0: the scale of every step. Larger learns faster and forgets faster.
+    loss : {"squared_error", "huber", "epsilon_insensitive", \
+            "squared_epsilon_insensitive", "quantile", "poisson"}, default="squared_error"
+        The loss to be minimised. "squared_error" is halved; "huber" is linear beyond
+        ``epsilon``; the insensitive ones are 0 up to ``epsilon``; "quantile" is the pinball
+        loss of ``quantile``; "poisson" is half the Poisson deviance, for y of 0 or more,
+        and learns the logarithm of the mean.
+    learning_rate : float or callable, default=0.5
+        alpha, above 0: the scale of every step. Larger learns faster and forgets faster. A
+        callable takes an array of step numbers from 0, one a row learned, and returns the
+        array of their rates. Use a function of a module, or functools.partial of one, where
+        the model has to be pickled.
+    learning_rate_power : float, default=-0.5
+        -p, 0 or less: the learning rate falls as n^-p with the sum n of squared gradients. 0
+        is plain stochastic gradient descent at the rate alpha / (1 + beta).
+    initial_accumulator_value : float, default=0.0
+        0 or more: n of every coordinate before its first gradient.
     beta : float, default=1.0
         0 or more: holds back the first steps of a coordinate, by a rate of about
         alpha / (beta + sqrt(n)).
@@ -33,10 +47,25 @@ class FtrlRegressor(RegressorMixin, BaseFtrl):
     l2 : float, default=0.0
         0 or more: shrinks all weights. It adds l2/2 * ||w||^2 once to the sum of the losses
         over all rows, as the paper's lambda_2 does.
+    l2_shrinkage : float, default=0.0
+        0 or more: adds the gradient of l2_shrinkage * ||w||^2 at each row to z, for the weights
+        that the row touches, and does not count it in n. Sample weights do not scale it.
+    clipvalue : float or None, default=None
+        Above 0: the largest absolute gradient of a weight; larger ones are cut.
+    clipnorm : float or None, default=None
+        Above 0: the largest norm of a row's gradient, of all coefficients together and of all
+        intercepts together; a longer one is scaled down.
+    global_clipnorm : float or None, default=None
+        Above 0: the same of coefficients and intercepts as one. At most one of the three
+        may be given.
     fit_intercept : bool, default=True
         Whether to learn an intercept.
     penalize_intercept : bool, default=False
-        Whether ``l1`` and ``l2`` act on the intercept too.
+        Whether ``l1``, ``l2`` and ``l2_shrinkage`` act on the intercept too.
+    epsilon : float, default=0.1
+        0 or more, in units of y: the width of "huber" and of the insensitive losses.
+    quantile : float, default=0.5
+        Between 0 and 1: the quantile that "quantile" learns.
     max_iter : int, default=20
         Most passes over the rows that ``fit`` makes. ``partial_fit`` makes one.
     tol : float or None, default=1e-3
@@ -101,7 +130,9 @@ class FtrlRegressor(RegressorMixin, BaseFtrl):
 
     _parameter_constraints: ClassVar[dict] = {
         **BaseFtrl._parameter_constraints,
-        "loss": [StrOptions({"squared_error"})],
+        "loss": [StrOptions(set(REGRESSOR_LOSSES))],
+        "epsilon": [Interval(Real, 0, None, closed="left")],
+        "quantile": [Interval(Real, 0, 1, closed="neither")],
     }
 
     def __init__(
@@ -109,11 +140,19 @@ class FtrlRegressor(RegressorMixin, BaseFtrl):
         loss="squared_error",
         *,
         learning_rate=0.5,
+        learning_rate_power=-0.5,
+        initial_accumulator_value=0.0,
         beta=1.0,
         l1=0.0,
         l2=0.0,
+        l2_shrinkage=0.0,
+        clipvalue=None,
+        clipnorm=None,
+        global_clipnorm=None,
         fit_intercept=True,
         penalize_intercept=False,
+        epsilon=0.1,
+        quantile=0.5,
         max_iter=20,
         tol=1e-3,
         n_iter_no_change=5,
@@ -124,11 +163,19 @@ class FtrlRegressor(RegressorMixin, BaseFtrl):
     ):
         self.loss = loss
         self.learning_rate = learning_rate
+        self.learning_rate_power = learning_rate_power
+        self.initial_accumulator_value = initial_accumulator_value
         self.beta = beta
         self.l1 = l1
         self.l2 = l2
+        self.l2_shrinkage = l2_shrinkage
+        self.clipvalue = clipvalue
+        self.clipnorm = clipnorm
+        self.global_clipnorm = global_clipnorm
         self.fit_intercept = fit_intercept
         self.penalize_intercept = penalize_intercept
+        self.epsilon = epsilon
+        self.quantile = quantile
         self.max_iter = max_iter
         self.tol = tol
         self.n_iter_no_change = n_iter_no_change
@@ -174,9 +221,14 @@ class FtrlRegressor(RegressorMixin, BaseFtrl):
         Returns
         -------
         y : ndarray of shape (n_samples,)
-            ``X @ coef_ + intercept_``.
+            ``X @ coef_ + intercept_``; of "poisson", its exponential.
         """
-        return self._raw_predictions(X)[:, 0]
+        raw = self._raw_predictions(X)[:, 0]
+        return np.exp(raw) if self.loss == "poisson" else raw
+
+    def _loss(self):
+        parameter = self.quantile if self.loss == "quantile" else self.epsilon
+        return Loss(REGRESSOR_LOSSES[self.loss], float(parameter))
 
     def _n_outputs(self):
         return 1
@@ -185,5 +237,8 @@ class FtrlRegressor(RegressorMixin, BaseFtrl):
         return array[0]
 
     def _encode(self, y, sample_weight, fresh):
-        """Return y as it is, as float64, and the weights."""
-        return check_array(y, dtype=np.float64, ensure_2d=False, input_name="y"), sample_weight
+        """Return y as float64, and the weights."""
+        y = check_array(y, dtype=np.float64, ensure_2d=False, input_name="y")
+        if self.loss == "poisson" and y.min() < 0:
+            raise ValueError('Negative values in y: loss="poisson" is for values of 0 or more.')
+        return y, sample_weight

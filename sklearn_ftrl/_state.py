@@ -5,9 +5,12 @@ import numpy as np
 from ._kernel import ROOT_N, Z, weights
 
 
-def zeros(n_features, n_outputs, dtype):
+def start(n_features, n_outputs, dtype, n):
     """Return the state of a model that has learned nothing; its memory comes with use."""
-    return np.zeros((n_features, 2, n_outputs), dtype)
+    state = np.zeros((n_features, 2, n_outputs), dtype)
+    if n > 0:
+        state[:, ROOT_N] = np.sqrt(n)
+    return state
 
 
 def coefficients(state, alpha, prox):
@@ -15,6 +18,18 @@ def coefficients(state, alpha, prox):
     out = np.empty((state.shape[2], state.shape[0]))
     weights(state, alpha, prox, out)
     return out
+
+
+def set_weights(state, w, alpha, prox):
+    """Set z so that the coordinates have the weights w, of shape (n_outputs, n_features)."""
+    power = 1.0 if prox.power is None else prox.power
+    curvature = (prox.beta + state[:, ROOT_N] ** power) / alpha + prox.l2
+    if np.any(w.T[curvature == 0]):
+        raise ValueError(
+            "Starting weights need beta, l2 or initial_accumulator_value above 0: else the first "
+            "gradient forgets them."
+        )
+    state[:, Z] = -w.T * curvature - np.sign(w.T) * prox.l1
 
 
 def z(state):

@@ -1,10 +1,24 @@
 import numba
 import numpy as np
 import pytest
+import sklearn.linear_model
 from oracle import LOG_LOSS, SOFTMAX, SQUARED_ERROR, ftrl, random_rows, random_targets
+from sklearn._loss.loss import (
+    HalfBinomialLoss,
+    HalfPoissonLoss,
+    HalfSquaredError,
+    HuberLoss,
+    PinballLoss,
+)
 
 from sklearn_ftrl import FtrlClassifier, FtrlRegressor, _kernel
-from sklearn_ftrl._kernel import LOSSES, loss_and_gradient, softmax_and_gradient
+from sklearn_ftrl._kernel import (
+    CLASSIFIER_LOSSES,
+    REGRESSOR_LOSSES,
+    Loss,
+    joint_loss_and_gradient,
+    loss_and_gradient,
+)
 
 PENALTIES = [
     {},
@@ -93,31 +107,10 @@ def test_a_weight_without_gradient_or_beta_is_0_not_nan(estimator):
     assert np.isfinite(model.coef_).all()
 
 
-@pytest.mark.parametrize("code", LOSSES.values(), ids=LOSSES)
-@pytest.mark.parametrize("raw", [-1e3, -30.0, -3.0, 0.2, 3.0, 30.0, 1e3])
-@pytest.mark.parametrize("y", [0.0, 1.0])
-def test_the_gradient_is_the_slope_of_the_loss(code, raw, y):
-    h = 1e-4
-    slope = (loss_and_gradient(code, y, raw + h)[0] - loss_and_gradient(code, y, raw - h)[0]) / (
-        2 * h
-    )
-    assert loss_and_gradient(code, y, raw)[1] == pytest.approx(slope, rel=1e-6, abs=1e-6)
-
-
-@pytest.mark.parametrize("scale", [1.0, 1e3])
-def test_the_softmax_gradient_is_the_slope_of_the_loss(scale):
-    h = 1e-4
-    raw = scale * np.array([0.3, -1.0, 0.9])
-    gradient, scratch = np.empty(3), np.empty(3)
-    softmax_and_gradient(1.0, raw, gradient)
-    for c, direction in enumerate(np.eye(3)):
-        up = softmax_and_gradient(1.0, raw + h * direction, scratch)
-        down = softmax_and_gradient(1.0, raw - h * direction, scratch)
-        assert gradient[c] == pytest.approx((up - down) / (2 * h), rel=1e-6, abs=1e-6)
-
-
 def test_a_sure_and_right_prediction_keeps_its_tiny_gradient():
-    assert loss_and_gradient(LOSSES["log_loss"], 1.0, 50.0)[1] == pytest.approx(-np.exp(-50.0))
+    assert loss_and_gradient(Loss(CLASSIFIER_LOSSES["log_loss"], 0.0), 1.0, 50.0)[
+        1
+    ] == pytest.approx(-np.exp(-50.0))
 
 
 def test_jitted_functions_call_only_jitted_functions_of_their_own_file():
@@ -143,3 +136,109 @@ def test_without_a_writable_cache_directory_functions_compile_in_memory(monkeypa
 
     monkeypatch.setattr(numba, "njit", no_locator)
     assert _kernel.njit(lambda x: x + 1)(1) == 2
+
+
+# The losses. A row of the tables is tested as soon as it is there.
+
+LOSSES = CLASSIFIER_LOSSES | REGRESSOR_LOSSES
+RAW = np.r_[np.linspace(-4, 4, 33) + 0.01, -1e3, -800.0, -30.0, 30.0, 699.0]
+
+
+def loss_of(name):
+    """Return a loss, with a parameter that suits those that have one."""
+    return Loss(LOSSES[name], 0.3)
+
+
+def targets_of(name):
+    return [0.0, 1.0] if name in CLASSIFIER_LOSSES else [0.0, 0.6, 3.0]
+
+
+each_loss = pytest.mark.parametrize("name", LOSSES)
+
+
+@each_loss
+def test_the_gradient_is_the_slope_of_the_loss(name):
+    loss = loss_of(name)
+    for y in targets_of(name):
+        for raw in RAW[:-5]:
+            h = 1e-5
+            up, down = (loss_and_gradient(loss, y, raw + side * h)[0] for side in (1, -1))
+            gradient = loss_and_gradient(loss, y, raw)[1]
+            assert gradient == pytest.approx((up - down) / (2 * h), rel=1e-5, abs=1e-7)
+
+
+@each_loss
+def test_the_loss_is_convex(name):
+    loss = loss_of(name)
+    for y in targets_of(name):
+        gradients = [loss_and_gradient(loss, y, raw)[1] for raw in sorted(RAW)]
+        assert gradients == sorted(gradients)
+
+
+@each_loss
+def test_the_loss_is_finite_far_out(name):
+    far = [-1e3, -800.0, 800.0, 1e3] if name != "poisson" else [-1e3, 700.0]
+    for y in targets_of(name):
+        for raw in far:
+            assert np.isfinite(loss_and_gradient(loss_of(name), y, raw)).all()
+
+
+@each_loss
+def test_the_loss_is_smallest_at_the_target(name):
+    best = {0.0: -1e3, 1.0: 1e3} if name in CLASSIFIER_LOSSES else {y: y for y in (0.0, 0.6, 3.0)}
+    if name == "poisson":
+        best = {0.0: -1e3, 0.6: np.log(0.6), 3.0: np.log(3.0)}
+    for y, raw in best.items():
+        least = loss_and_gradient(loss_of(name), y, raw)[0]
+        assert least <= min(loss_and_gradient(loss_of(name), y, other)[0] for other in RAW)
+
+
+SGD = sklearn.linear_model._sgd_fast
+SCIKIT_LEARN = {
+    "log_loss": HalfBinomialLoss(),
+    "hinge": SGD.Hinge(1.0),
+    "squared_hinge": SGD.SquaredHinge(1.0),
+    "modified_huber": SGD.ModifiedHuber(),
+    "squared_error": HalfSquaredError(),
+    "huber": HuberLoss(delta=0.3),
+    "epsilon_insensitive": SGD.EpsilonInsensitive(0.3),
+    "squared_epsilon_insensitive": SGD.SquaredEpsilonInsensitive(0.3),
+    "quantile": PinballLoss(quantile=0.3),
+    "poisson": HalfPoissonLoss(),
+}
+
+
+@each_loss
+def test_the_loss_agrees_with_scikit_learn_s_of_that_name(name):
+    theirs = SCIKIT_LEARN[name]
+    for y in targets_of(name):
+        for raw in RAW:
+            if hasattr(theirs, "py_loss"):
+                sign = 2 * y - 1 if name in CLASSIFIER_LOSSES else y
+                value, gradient = theirs.py_loss(raw, sign), theirs.py_dloss(raw, sign)
+            else:
+                value, gradient = np.ravel(theirs.loss_gradient(np.array([y]), np.array([raw])))
+            ours = loss_and_gradient(loss_of(name), y, raw)
+            assert ours == pytest.approx((value, gradient), rel=1e-12, abs=1e-13)
+
+
+@pytest.mark.parametrize("name", CLASSIFIER_LOSSES)
+@pytest.mark.parametrize("scale", [1.0, 1e3])
+def test_the_gradient_of_several_outputs_is_the_slope_of_the_loss(name, scale):
+    raw, h = scale * np.array([0.3, -1.1, 0.9]), 1e-5
+    gradient, scratch = np.empty(3), np.empty(3)
+    joint_loss_and_gradient(loss_of(name), 1.0, raw, gradient)
+    for c, direction in enumerate(np.eye(3)):
+        up = joint_loss_and_gradient(loss_of(name), 1.0, raw + h * direction, scratch)
+        down = joint_loss_and_gradient(loss_of(name), 1.0, raw - h * direction, scratch)
+        assert gradient[c] == pytest.approx((up - down) / (2 * h), rel=1e-4, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "table"),
+    [(FtrlClassifier, CLASSIFIER_LOSSES), (FtrlRegressor, REGRESSOR_LOSSES)],
+)
+def test_the_tables_of_losses_are_the_parameter_s_values_and_are_documented(estimator, table):
+    (constraint,) = estimator._parameter_constraints["loss"]
+    assert constraint.options == set(table)
+    assert all(f'"{name}"' in estimator.__doc__ for name in table)
