@@ -179,6 +179,7 @@ class BaseFtrl(BaseEstimator):
         self._intercept_prox = (
             self._prox if self.penalize_intercept else Prox(beta, 0.0, 0.0, None, power)
         )
+        self._learned_loss = self.loss
         self._alpha = self._rates(0)[-1]
         order = np.flatnonzero(sample_weight)
         return rows, _frozen(targets, np.float64), _frozen(sample_weight, np.float64), order

@@ -15,8 +15,9 @@ from ._kernel import CLASSIFIER_LOSSES, Loss
 
 
 def _gives_probabilities(estimator):
-    if estimator.loss not in ("log_loss", "modified_huber"):
-        raise AttributeError(f"loss={estimator.loss!r} gives no probabilities.")
+    loss = getattr(estimator, "_learned_loss", estimator.loss)
+    if loss not in ("log_loss", "modified_huber"):
+        raise AttributeError(f"loss={loss!r} gives no probabilities.")
     return True
 
 
@@ -136,8 +137,31 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
     Notes
     -----
     z and n are kept as float64 or float32, as X is at the first fit; arithmetic is done in
-    float64. With float32 a feature seen in millions of rows stalls, as sqrt(n) no longer
-    grows: 2**24 + 1 is 2**24 there.
+    float64. With float32, n stops growing at about 2**23 times the square of the gradients that
+    still come, as in a feature of millions of rows.
+
+    The same parameters elsewhere:
+
+    =========================  ========  ====================================  ============
+    here                       paper     Keras Ftrl                            vw --ftrl
+    =========================  ========  ====================================  ============
+    learning_rate              alpha     learning_rate                         --ftrl_alpha
+    beta                       beta      beta                                  --ftrl_beta
+    l1                         lambda_1  l1_regularization_strength            --l1
+    l2                         lambda_2  **2 x** l2_regularization_strength    --l2
+    l2_shrinkage                         l2_shrinkage_regularization_strength
+    learning_rate_power        -0.5      learning_rate_power
+    initial_accumulator_value  0         the same, 0.1 by default
+    clipvalue etc.                       the same
+    penalize_intercept=True              always so                             always so
+    =========================  ========  ====================================  ============
+
+    datatable's alpha, beta, lambda1 and lambda2 are the paper's; it has no intercept. In
+    ``SGDClassifier`` penalties count for each row, here once for all: its alpha is about
+    l2 / t_, or l1 / t_ with penalty="l1". Keras takes the mean gradient of a batch, which is
+    the same at batch size 1 alone. A Keras schedule takes one step number, so wrap it::
+
+        learning_rate=lambda steps: np.array([float(schedule(int(t))) for t in steps])
 
     References
     ----------
@@ -294,7 +318,7 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
             [2]_, clipped to [0, 1] and, of more than two classes, normalised.
         """
         raw = self._raw_predictions(X)
-        if self.loss == "log_loss":
+        if self._learned_loss == "log_loss":
             return softmax(raw, axis=1) if raw.shape[1] > 1 else expit(raw * [-1, 1])
         p = (np.clip(raw if raw.shape[1] > 1 else raw * [-1, 1], -1, 1) + 1) / 2
         p[p.sum(axis=1) == 0] = 1.0
@@ -315,7 +339,7 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
             Log-probabilities, in the order of ``classes_``. "log_loss": finite where p
             rounds to 0.
         """
-        if self.loss == "log_loss":
+        if self._learned_loss == "log_loss":
             raw = self._raw_predictions(X)
             return log_softmax(raw, axis=1) if raw.shape[1] > 1 else log_expit(raw * [-1, 1])
         with np.errstate(divide="ignore"):

@@ -114,6 +114,12 @@ class FtrlRegressor(RegressorMixin, BaseFtrl):
     FtrlClassifier : The same for classes.
     sklearn.linear_model.SGDRegressor : One learning rate for all coordinates.
 
+    Notes
+    -----
+    The notes of ``FtrlClassifier`` on float32 and on the parameters of other systems hold here
+    too. The squared error is halved, as in scikit-learn; vw's is not, so that a row here has
+    half the gradient: give it sample weight 2 for vw's numbers.
+
     References
     ----------
     .. [1] H. B. McMahan et al., "Ad Click Prediction: a View from the Trenches", KDD 2013.
@@ -224,7 +230,7 @@ class FtrlRegressor(RegressorMixin, BaseFtrl):
             ``X @ coef_ + intercept_``; of "poisson", its exponential.
         """
         raw = self._raw_predictions(X)[:, 0]
-        return np.exp(raw) if self.loss == "poisson" else raw
+        return np.exp(raw) if self._learned_loss == "poisson" else raw
 
     def _loss(self):
         parameter = self.quantile if self.loss == "quantile" else self.epsilon

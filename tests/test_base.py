@@ -1,4 +1,5 @@
 import copy
+import functools
 import io
 import itertools
 import pickle
@@ -14,8 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracle import random_rows, random_targets
 from scipy import sparse
+from scipy.special import softmax
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.linear_model import LogisticRegression
 from sklearn.utils.fixes import parse_version
 
 from sklearn_ftrl import FtrlClassifier, FtrlRegressor, _base, _state
@@ -33,6 +36,14 @@ def kind(request):
     """Return an estimator class and targets for random_rows()."""
     estimator, n_classes = KINDS[request.param]
     return estimator, random_targets(n_classes=n_classes)
+
+
+@pytest.fixture(params=["fit", "partial_fit"])
+def trained(request, kind):
+    """Return a trained model, a way to teach it, and targets."""
+    estimator, y = kind
+    model = estimator(tol=None, random_state=np.random.RandomState(0)).fit(random_rows(), y)
+    return model, getattr(model, request.param), y
 
 
 def partial_fit(model, X, y, *args, labels=None, **kwargs):
@@ -163,6 +174,174 @@ def test_verbose_prints_a_line_an_epoch(capsys):
     FtrlClassifier(max_iter=3, tol=None, verbose=1).fit(random_rows(), random_targets())
     lines = capsys.readouterr().out.splitlines()
     assert [line.split(":")[0] for line in lines] == ["Epoch 1", "Epoch 2", "Epoch 3"]
+
+
+# Where learning starts, and at which rates
+
+
+STARTS = [
+    {},
+    {"l1": 0.3, "l2": 0.5, "learning_rate": 0.1},
+    {"l1": 0.3, "penalize_intercept": True},
+    {"beta": 0.0, "initial_accumulator_value": 0.1, "learning_rate_power": -0.3},
+]
+
+
+@pytest.mark.parametrize("params", STARTS, ids=str)
+def test_starting_weights_are_exact(params, kind):
+    estimator, y = kind
+    X = random_rows()
+    given = estimator(tol=None, learning_rate=2.0).fit(X, y)
+    init = {"coef_init": given.coef_, "intercept_init": given.intercept_}
+    faint = np.full(60, 1e-200)  # gradients that change nothing
+    model = estimator(**ONE_EPOCH, **params).fit(X, y, faint, **init)
+    np.testing.assert_allclose(model.coef_, given.coef_, rtol=1e-12)
+    np.testing.assert_allclose(model.intercept_, given.intercept_, rtol=1e-12)
+    assert not np.any(model.z_[model.coef_ == 0])
+
+
+def test_learning_from_the_weights_of_a_logistic_regression_begins_with_its_prediction():
+    X, y = random_rows(), random_targets()
+    given = LogisticRegression().fit(X, y)
+    model = FtrlClassifier(**ONE_EPOCH, l1=0.1)
+    first = model.fit(
+        X, y, np.r_[1, np.zeros(59)], coef_init=given.coef_, intercept_init=given.intercept_
+    )
+    expected = -given.predict_log_proba(X[:1])[0, y[0]]
+    assert first.progressive_loss_ == pytest.approx(expected, rel=1e-12)
+
+
+def test_starting_weights_forget_what_warm_start_would_keep(kind):
+    estimator, y = kind
+    X = random_rows()
+    coef = np.zeros_like(np.atleast_2d(estimator(tol=None).fit(X, y).coef_))
+    model = estimator(warm_start=True, **ONE_EPOCH).fit(X, y).fit(X, y, coef_init=coef)
+    assert_same_bits(model, estimator(**ONE_EPOCH).fit(X, y))
+
+
+def test_warm_start_of_a_sparsified_model_starts_from_its_weights(kind):
+    estimator, y = kind
+    X = random_rows()
+    model = estimator(warm_start=True, **ONE_EPOCH).fit(X, y)
+    init = {"coef_init": model.coef_, "intercept_init": model.intercept_}
+    assert_same_bits(model.sparsify().fit(X, y), estimator(**ONE_EPOCH).fit(X, y, **init))
+
+
+@pytest.mark.parametrize(
+    ("init", "message"),
+    [
+        ({"coef_init": np.zeros((7, 12))}, "coef_init.shape"),
+        ({"coef_init": np.zeros(11)}, "coef_init.shape"),
+        ({"intercept_init": np.zeros(11)}, "intercept_init.shape"),
+        ({"intercept_init": np.nan}, "intercept_init contains NaN"),
+    ],
+)
+def test_starting_weights_that_do_not_fit_are_refused_and_change_nothing(init, message, kind):
+    estimator, y = kind
+    model = estimator(tol=None).fit(random_rows(), y)
+    before = learned(model)
+    with pytest.raises(ValueError, match=message):
+        model.fit(random_rows(), y, **init)
+    assert learned(model) == before
+
+
+def test_starting_weights_are_refused_where_the_first_gradient_would_forget_them(kind):
+    estimator, y = kind
+    coef = estimator(tol=None).fit(random_rows(), y).coef_
+    with pytest.raises(ValueError, match="beta, l2 or initial_accumulator_value above 0"):
+        estimator(beta=0.0).fit(random_rows(), y, coef_init=coef)
+
+
+def halving(steps, every):
+    """Return rates that halve every so many steps."""
+    return 0.5 ** (1 + steps // every)
+
+
+def test_a_schedule_gives_each_step_its_rate(kind, monkeypatch):
+    estimator, y = kind
+    X = random_rows()
+    rate = functools.partial(halving, every=7)
+    whole = estimator(learning_rate=rate, **ONE_EPOCH).fit(X, y)
+    monkeypatch.setattr(_base, "BLOCK", 30)
+    blocks = estimator(learning_rate=rate, **ONE_EPOCH).fit(X, y)
+    chunks = estimator(learning_rate=rate)
+    for start in range(0, 60, 11):
+        partial_fit(chunks, X[start : start + 11], y[start : start + 11], labels=y)
+    assert_same_bits(whole, blocks)
+    assert_same_bits(whole, chunks)
+    np.testing.assert_array_equal(whole.coef_, pickle.loads(pickle.dumps(whole)).coef_)
+
+
+def test_a_constant_schedule_equals_the_number(kind):
+    estimator, y = kind
+    X = random_rows()
+    schedule = estimator(learning_rate=lambda steps: np.full(steps.shape, 0.3), **ONE_EPOCH)
+    assert_same_bits(schedule.fit(X, y), estimator(learning_rate=0.3, **ONE_EPOCH).fit(X, y))
+
+
+@pytest.mark.parametrize(
+    ("schedule", "message"),
+    [
+        (lambda steps: 0.5, "shape"),
+        (lambda steps: np.zeros(steps.shape), "not above 0"),
+        (lambda steps: np.full(steps.shape, np.nan), "not finite"),
+    ],
+)
+def test_a_schedule_that_returns_no_rates_is_refused(schedule, message, trained):
+    model, learn, y = trained
+    model.set_params(learning_rate=schedule)
+    before = model.z_
+    with pytest.raises(ValueError, match=f"learning_rate returned .*{message}"):
+        learn(random_rows(), y)
+    np.testing.assert_array_equal(model.z_, before)
+
+
+def test_at_most_one_way_to_clip_is_allowed(trained):
+    model, learn, y = trained
+    model.set_params(clipvalue=1.0, global_clipnorm=1.0)
+    before = learned(model)
+    with pytest.raises(ValueError, match="At most one of clipvalue and global_clipnorm"):
+        learn(random_rows(), y)
+    assert learned(model) == before
+
+
+@pytest.mark.parametrize("clip", ["clipvalue", "clipnorm", "global_clipnorm"])
+def test_gradients_are_clipped_over_all_outputs(clip):
+    X, y = np.array([[3.0, 0.0, -1.0]]), [1]
+    params = {"coef_init": np.zeros((3, 3)), "intercept_init": [0.0, 1.0, 2.0]}
+    p = softmax([0.0, 1.0, 2.0]) - [0, 1, 0]
+    g = np.outer(p, [3.0, 0.0, -1.0])
+    if clip == "clipvalue":
+        coef_g, intercept_g = np.clip(g, -0.1, 0.1), np.clip(p, -0.1, 0.1)
+    elif clip == "clipnorm":
+        coef_g, intercept_g = 0.1 * g / np.linalg.norm(g), 0.1 * p / np.linalg.norm(p)
+    else:
+        norm = np.hypot(np.linalg.norm(g), np.linalg.norm(p))
+        coef_g, intercept_g = 0.1 * g / norm, 0.1 * p / norm
+    X, y = np.r_[X, np.ones((2, 3))], [1, 0, 2]
+    model = FtrlClassifier(**{clip: 0.1}, **ONE_EPOCH).fit(X, y, [1, 0, 0], **params)
+    np.testing.assert_allclose(model.n_, coef_g**2, rtol=1e-12)
+    np.testing.assert_allclose(model.intercept_n_, intercept_g**2, rtol=1e-12)
+
+
+def test_shrinkage_passes_an_explicit_zero_by(kind):
+    estimator, y = kind
+    X = random_rows()
+    without = X.copy()
+    without.eliminate_zeros()
+    params = {"l2_shrinkage": 0.5, **ONE_EPOCH}
+    assert_same_bits(*(estimator(**params).fit(rows, y) for rows in (X, without)))
+
+
+@pytest.mark.parametrize("estimator", [FtrlClassifier, FtrlRegressor])
+def test_a_row_whose_loss_is_not_finite_is_named_and_those_before_it_are_learned(estimator):
+    X, y = np.ones((5, 1)), [0, 1, 0, 1, 0]
+    X[3] = 1e308
+    model = estimator(learning_rate=50.0, **ONE_EPOCH)
+    with pytest.raises(ValueError, match=r"row 3 is not finite.*Lower learning_rate"):
+        model.fit(X, y)
+    assert model.t_ == 3
+    assert_same_bits(model, partial_fit(estimator(learning_rate=50.0), X[:3], y[:3]))
 
 
 # What may go in
@@ -346,14 +525,6 @@ BAD_PARAMETERS = [
     {"tol": -1},
     {"random_state": "seed"},
 ]
-
-
-@pytest.fixture(params=["fit", "partial_fit"])
-def trained(request, kind):
-    """Return a trained model, a way to teach it, and targets."""
-    estimator, y = kind
-    model = estimator(tol=None, random_state=np.random.RandomState(0)).fit(random_rows(), y)
-    return model, getattr(model, request.param), y
 
 
 @pytest.mark.parametrize("rows", BAD_ROWS)

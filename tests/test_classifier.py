@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from oracle import random_rows, random_targets
 from scipy.special import expit, softmax
+from sklearn.linear_model import SGDClassifier
 from sklearn.utils import compute_class_weight
 
 from sklearn_ftrl import FtrlClassifier
@@ -130,3 +131,41 @@ def test_warm_start_refuses_a_new_class():
     model = FtrlClassifier(warm_start=True, tol=None).fit(random_rows(), random_targets())
     with pytest.raises(ValueError, match="unseen labels"):
         model.fit(random_rows(), random_targets(n_classes=3))
+
+
+@pytest.mark.parametrize("loss", ["hinge", "squared_hinge", "modified_huber"])
+def test_the_margin_losses_learn_each_class_against_the_rest(loss):
+    X, y = random_rows(), random_targets(n_classes=4)
+    joint = FtrlClassifier(loss, l1=0.1, **ONE_EPOCH).fit(X, y)
+    for c in range(4):
+        alone = FtrlClassifier(loss, l1=0.1, **ONE_EPOCH).fit(X, y == c)
+        np.testing.assert_allclose(joint.coef_[c], alone.coef_[0], rtol=1e-12, atol=1e-15)
+        np.testing.assert_allclose(joint.intercept_[c], alone.intercept_[0], rtol=1e-12)
+
+
+@pytest.mark.parametrize("n_classes", [2, 4])
+def test_probabilities_of_modified_huber_are_scikit_learn_s(n_classes):
+    X, y = random_rows(), random_targets(n_classes=n_classes)
+    ours = FtrlClassifier("modified_huber", tol=None).fit(X, y)
+    theirs = SGDClassifier("modified_huber").fit(X, y)
+    theirs.coef_, theirs.intercept_ = 3 * ours.coef_, ours.intercept_
+    ours.fit(X, y, np.full(60, 1e-200), coef_init=3 * ours.coef_, intercept_init=ours.intercept_)
+    np.testing.assert_allclose(ours.predict_proba(X), theirs.predict_proba(X), rtol=1e-9)
+    with np.errstate(divide="ignore"):
+        np.testing.assert_allclose(ours.predict_log_proba(X), np.log(ours.predict_proba(X)))
+
+
+@pytest.mark.parametrize("loss", ["hinge", "squared_hinge"])
+def test_losses_without_probabilities_have_no_predict_proba(loss):
+    assert not hasattr(FtrlClassifier(loss), "predict_proba")
+    model = FtrlClassifier(loss, tol=None).fit(random_rows(), random_targets())
+    with pytest.raises(AttributeError, match="predict_proba"):
+        model.predict_proba(random_rows())
+
+
+def test_the_loss_learned_decides_on_probabilities_until_the_next_fit():
+    X, y = random_rows(), random_targets()
+    model = FtrlClassifier(tol=None).fit(X, y)
+    p = model.predict_proba(X)
+    np.testing.assert_array_equal(model.set_params(loss="hinge").predict_proba(X), p)
+    assert not hasattr(model.partial_fit(X, y), "predict_proba")

@@ -1,6 +1,7 @@
 """The numbers of tf.keras.optimizers.legacy.Ftrl, and of a Keras that is installed."""
 
 import json
+import os
 from functools import partial
 from pathlib import Path
 
@@ -79,3 +80,55 @@ def test_every_step_equals_keras(name):
     epochs = {"max_iter": GOLDEN["epochs"], "tol": None, "shuffle": False}
     at_once = type(model)(**model.get_params()).set_params(**epochs).fit(X, y)
     np.testing.assert_array_equal(at_once.z_, model.z_)
+
+
+@pytest.fixture(scope="module")
+def keras():
+    """Return Keras with float64 numbers, which of its backends JAX has."""
+    os.environ |= {"KERAS_BACKEND": "jax", "JAX_ENABLE_X64": "1", "JAX_PLATFORMS": "cpu"}
+    pytest.importorskip("jax")
+    keras = pytest.importorskip("keras")
+    keras.config.set_floatx("float64")
+    return keras
+
+
+def schedule_for_arrays(keras, **params):
+    """Return a Keras schedule, which takes one step number, and the same for arrays."""
+    schedule = keras.optimizers.schedules.InverseTimeDecay(**params)
+    return schedule, lambda steps: np.array([float(schedule(int(step))) for step in steps])
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_every_step_equals_an_installed_keras(seed, keras):
+    rng = np.random.default_rng(seed)
+    eighths = lambda least, most: float(rng.integers(least, most)) / 8  # noqa: E731
+    theirs = {
+        "learning_rate": eighths(1, 16),
+        "learning_rate_power": -float(rng.choice([0.0, 0.25, 0.5, 0.5, 0.5, 1.0])),
+        "initial_accumulator_value": eighths(1, 8),
+        "l1_regularization_strength": eighths(0, 3),
+        "l2_regularization_strength": eighths(0, 8),
+        "l2_shrinkage_regularization_strength": eighths(0, 2),
+        "beta": eighths(0, 16),
+    }
+    clip = rng.choice(["clipvalue", "clipnorm", "global_clipnorm", ""])
+    if clip:
+        theirs[clip] = eighths(1, 8)
+    ours = from_keras(theirs)
+    if seed % 3 == 0:
+        theirs["learning_rate"], ours["learning_rate"] = schedule_for_arrays(
+            keras, initial_learning_rate=theirs["learning_rate"], decay_steps=4, decay_rate=0.5
+        )
+
+    optimizer = keras.optimizers.Ftrl(**theirs)
+    w, b = keras.Variable(np.zeros((5, 1))), keras.Variable(np.zeros(1))
+    optimizer.build([w, b])
+    model = FtrlClassifier(**ours)
+    X, y = rng.normal(size=(40, 5)), rng.integers(2, size=40)
+    for x, target in zip(X, y, strict=True):
+        gradient = expit(x @ np.asarray(w.value)[:, 0] + np.asarray(b.value)[0]) - target
+        optimizer.apply([gradient * x[:, np.newaxis], np.array([gradient])], [w, b])
+        model.partial_fit([x], [target], classes=[0, 1])
+        exact = {"rtol": 1e-11, "atol": 1e-13}
+        np.testing.assert_allclose(model.coef_[0], np.asarray(w.value)[:, 0], **exact)
+        np.testing.assert_allclose(model.intercept_, np.asarray(b.value), **exact)

@@ -32,3 +32,53 @@ def test_targets_of_any_number_type_are_learned(dtype):
 def test_targets_that_are_no_numbers_are_refused():
     with pytest.raises(ValueError, match="could not convert string to float"):
         FtrlRegressor().fit(random_rows(), np.full(60, "many"))
+
+
+def test_poisson_learns_the_logarithm_of_the_mean():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(20_000, 3))
+    y = rng.poisson(np.exp(X @ [0.5, -0.3, 0.0] + 0.2))
+    model = FtrlRegressor("poisson", learning_rate=0.1, max_iter=10, tol=None).fit(X, y)
+    np.testing.assert_allclose(model.coef_, [0.5, -0.3, 0.0], atol=0.03)
+    np.testing.assert_allclose(model.predict(X), np.exp(X @ model.coef_ + model.intercept_))
+
+
+def test_poisson_refuses_negative_targets_and_changes_nothing():
+    model = FtrlRegressor("poisson", tol=None).fit(random_rows(), np.arange(60) % 3)
+    before = model.z_
+    for learn in (model.fit, model.partial_fit):
+        with pytest.raises(ValueError, match="Negative values in y"):
+            learn(random_rows(), np.arange(60) - 1)
+    np.testing.assert_array_equal(model.z_, before)
+
+
+def test_poisson_says_so_where_the_mean_overflows():
+    X, y = np.ones((2, 1)), [1, 1]
+    start = {"coef_init": [710.0]}
+    with pytest.raises(ValueError, match="row 0 is not finite"):
+        FtrlRegressor("poisson", shuffle=False).fit(X, y, **start)
+    start = {"coef_init": [700.0]}
+    FtrlRegressor("poisson", shuffle=False, max_iter=1, tol=None).fit(X[:1], y[:1], **start)
+
+
+@pytest.mark.parametrize("quantile", [0.1, 0.5, 0.9])
+def test_quantile_learns_that_share_of_rows_below(quantile):
+    rng = np.random.default_rng(0)
+    y = rng.gamma(2.0, size=20_000)
+    params = {"quantile": quantile, "max_iter": 10, "tol": None}
+    model = FtrlRegressor("quantile", random_state=0, **params).fit(np.ones((20_000, 1)), y)
+    assert np.mean(y < model.predict([[1.0]])) == pytest.approx(quantile, abs=0.02)
+
+
+@pytest.mark.parametrize("epsilon", [0.0, 2.0])
+@pytest.mark.parametrize("loss", ["epsilon_insensitive", "squared_epsilon_insensitive"])
+def test_an_error_within_epsilon_teaches_nothing(loss, epsilon):
+    params = {"epsilon": epsilon, "max_iter": 1, "tol": None}
+    model = FtrlRegressor(loss, **params).fit([[1.0]], [1.5])
+    assert (model.coef_[0] == 0) == (epsilon == 2.0)
+
+
+def test_huber_steps_are_bounded():
+    params = {"epsilon": 2.0, "max_iter": 1, "tol": None}
+    model = FtrlRegressor("huber", **params).fit([[1.0]], [1e6])
+    assert model.z_ == -2.0
