@@ -21,6 +21,12 @@ def _gives_probabilities(estimator):
     return True
 
 
+def _modified_huber_proba(raw):
+    p = (np.clip(raw if raw.shape[1] > 1 else raw * [-1, 1], -1, 1) + 1) / 2
+    p[p.sum(axis=1) == 0] = 1.0
+    return p / p.sum(axis=1, keepdims=True)
+
+
 class FtrlClassifier(ClassifierMixin, BaseFtrl):
     """Linear classifier learned online by FTRL-Proximal.
 
@@ -320,9 +326,7 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
         raw = self._raw_predictions(X)
         if self._learned_loss == "log_loss":
             return softmax(raw, axis=1) if raw.shape[1] > 1 else expit(raw * [-1, 1])
-        p = (np.clip(raw if raw.shape[1] > 1 else raw * [-1, 1], -1, 1) + 1) / 2
-        p[p.sum(axis=1) == 0] = 1.0
-        return p / p.sum(axis=1, keepdims=True)
+        return _modified_huber_proba(raw)
 
     @available_if(_gives_probabilities)
     def predict_log_proba(self, X):
@@ -339,11 +343,11 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
             Log-probabilities, in the order of ``classes_``. "log_loss": finite where p
             rounds to 0.
         """
+        raw = self._raw_predictions(X)
         if self._learned_loss == "log_loss":
-            raw = self._raw_predictions(X)
             return log_softmax(raw, axis=1) if raw.shape[1] > 1 else log_expit(raw * [-1, 1])
         with np.errstate(divide="ignore"):
-            return np.log(self.predict_proba(X))
+            return np.log(_modified_huber_proba(raw))
 
     def _loss(self):
         return Loss(CLASSIFIER_LOSSES[self.loss], 0.0)
