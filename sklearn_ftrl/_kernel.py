@@ -17,9 +17,11 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 Z, ROOT_N = 0, 1  # state[feature, Z, output], state[feature, ROOT_N, output]
-LANES = 16  # one output: rows are padded to a multiple, so no loop has a scalar tail
-AHEAD = 8  # rows between the fetch of a row's own numbers and its turn
+LANES = 8  # one output: buffers are padded to a multiple, so that loops have no scalar tail
 LINE = 8  # numbers of 8 bytes in a cache line
+NEAR = 2  # rows between the fetch of a row's coordinates and its turn
+FAR = 16  # rows between the fetch of a row's own numbers and its turn
+POSITIVE = 2**62 - 1  # j & POSITIVE is j, and spares numba's look at negative indices
 
 # Sums may be reordered and fused, as vector code needs; NaN and inf keep their meaning.
 REORDER = {"reassoc", "contract", "nsz"}
@@ -100,12 +102,11 @@ def learn_one_output(
     z, root_n, x, w = np.zeros((4, LANES * -(-longest // LANES)))
     total = 0.0
     for t in range(order.size):
-        fetch_ahead(rows, order, t, pairs, 2)
         i = order[t]
         start, size = indptr[i], indptr[i + 1] - indptr[i]
         padded = LANES * -(-size // LANES)
         for k in range(size):
-            j = indices[start + k]
+            j = np.int64(indices[start + k]) & POSITIVE
             z[k], root_n[k], x[k] = pairs[2 * j], pairs[2 * j + 1], data[start + k]
         for k in range(size, padded):
             z[k], root_n[k], x[k] = 0.0, 0.0, 0.0
@@ -116,6 +117,16 @@ def learn_one_output(
         for k in range(padded):
             w[k] = weight(z[k], root_n[k], inverse_alpha, prox)
             raw += w[k] * x[k]
+        prefetch(indptr, order[min(t + 2 * FAR, order.size - 1)])
+        ahead = order[min(t + FAR, order.size - 1)]
+        prefetch(y, ahead)
+        prefetch(sample_weight, ahead)
+        for k in range(indptr[ahead], indptr[ahead + 1], LINE):
+            prefetch(data, k)
+            prefetch(indices, k)
+        ahead = order[min(t + NEAR, order.size - 1)]
+        for k in range(indptr[ahead], indptr[ahead + 1]):
+            prefetch(pairs, 2 * np.int64(indices[k]))
         value, gradient = loss_and_gradient(loss, y[i], raw + bias)
         gradient *= sample_weight[i]
         if not (math.isfinite(value) and math.isfinite(gradient)):
@@ -129,7 +140,7 @@ def learn_one_output(
                 z[k], root_n[k], w[k], shrink * gradient, x[k], inverse_alpha, prox, clip
             )
         for k in range(size):
-            j = indices[start + k]
+            j = np.int64(indices[start + k]) & POSITIVE
             pairs[2 * j], pairs[2 * j + 1] = z[k], root_n[k]
         if fit_intercept:
             intercept[Z, 0], intercept[ROOT_N, 0] = step(
@@ -148,7 +159,7 @@ def learn_one_output(
 @njit
 def weight(z, root_n, inverse_alpha, prox):
     """Return the weight that (z, n) stands for: exactly 0 while abs(z) <= l1."""
-    beyond_l1 = prox.l1 - z if z > prox.l1 else (-prox.l1 - z if z < -prox.l1 else 0.0)
+    beyond_l1 = min(max(z, -prox.l1), prox.l1) - z
     curvature = (prox.beta + n_to_the_p(root_n, prox.power)) * inverse_alpha + prox.l2
     return beyond_l1 / curvature if curvature > 0.0 else 0.0
 
@@ -214,25 +225,37 @@ def learn_outputs(
     """Do what learn_one_output does for several: in place, vector code over the outputs."""
     data, indices, indptr, longest = rows
     n_outputs = state.shape[2]
-    lines = state.reshape(state.shape[0], 2 * n_outputs)
-    w = np.empty((longest, n_outputs))
+    numbers = state.ravel()
+    w = np.empty(longest * n_outputs)
     bias, raw, gradient = np.empty((3, n_outputs))
     total = 0.0
     for t in range(order.size):
-        fetch_ahead(rows, order, t, lines.ravel(), 2 * n_outputs)
         i = order[t]
-        start, stop = indptr[i], indptr[i + 1]
+        start, size = indptr[i], indptr[i + 1] - indptr[i]
 
         inverse_alpha = 1.0 / rates[min(t, rates.size - 1)]
         for c in range(n_outputs):
             bias[c] = weight(intercept[Z, c], intercept[ROOT_N, c], inverse_alpha, intercept_prox)
             raw[c] = bias[c]
-        for k in range(start, stop):
-            coordinate, x, w_k = lines[indices[k]], data[k], w[k - start]
+        for k in range(size):
+            x = data[start + k]
+            z = 2 * n_outputs * (np.int64(indices[start + k]) & POSITIVE)
             for c in range(n_outputs):
-                w_k[c] = weight(coordinate[c], coordinate[n_outputs + c], inverse_alpha, prox)
-                raw[c] += w_k[c] * x
+                w_kc = weight(numbers[z + c], numbers[z + n_outputs + c], inverse_alpha, prox)
+                w[k * n_outputs + c] = w_kc
+                raw[c] += w_kc * x
 
+        prefetch(indptr, order[min(t + 2 * FAR, order.size - 1)])
+        ahead = order[min(t + FAR, order.size - 1)]
+        prefetch(y, ahead)
+        prefetch(sample_weight, ahead)
+        for k in range(indptr[ahead], indptr[ahead + 1], LINE):
+            prefetch(data, k)
+            prefetch(indices, k)
+        ahead = order[min(t + 1, order.size - 1)]
+        for k in range(indptr[ahead], indptr[ahead + 1]):
+            for line in range(0, 2 * n_outputs, LINE):
+                prefetch(numbers, 2 * n_outputs * np.int64(indices[k]) + line)
         value = joint_loss_and_gradient(loss, y[i], raw, gradient)
         norm = 0.0
         for c in range(n_outputs):
@@ -243,14 +266,17 @@ def learn_outputs(
         total += sample_weight[i] * value
 
         inverse_alpha = 1.0 / rates[min(t + 1, rates.size - 1)]
-        shrink, shrink_bias = clip_factors(math.sqrt(norm), data[start:stop], fit_intercept, clip)
-        for k in range(start, stop):
-            coordinate, x, w_k = lines[indices[k]], data[k], w[k - start]
+        shrink, shrink_bias = clip_factors(
+            math.sqrt(norm), data[start : start + size], fit_intercept, clip
+        )
+        for k in range(size):
+            x = data[start + k]
+            z = 2 * n_outputs * (np.int64(indices[start + k]) & POSITIVE)
             for c in range(n_outputs):
-                coordinate[c], coordinate[n_outputs + c] = step(
-                    coordinate[c],
-                    coordinate[n_outputs + c],
-                    w_k[c],
+                numbers[z + c], numbers[z + n_outputs + c] = step(
+                    numbers[z + c],
+                    numbers[z + n_outputs + c],
+                    w[k * n_outputs + c],
                     shrink * gradient[c],
                     x,
                     inverse_alpha,
@@ -270,23 +296,6 @@ def learn_outputs(
                     clip,
                 )
     return total, order.size
-
-
-@njit
-def fetch_ahead(rows, order, t, numbers, width):
-    """Ask memory for the coordinates of row t + 1 and, AHEAD rows earlier, for the row."""
-    data, indices, indptr, _ = rows
-    if t + 2 * AHEAD < order.size:
-        prefetch(indptr, order[t + 2 * AHEAD])
-    if t + AHEAD < order.size:
-        start, stop = indptr[order[t + AHEAD]], indptr[order[t + AHEAD] + 1]
-        for k in range(start, stop, LINE):
-            prefetch(data, k)
-            prefetch(indices, k)
-    if t + 1 < order.size:
-        for k in range(indptr[order[t + 1]], indptr[order[t + 1] + 1]):
-            for line in range(0, width, LINE):
-                prefetch(numbers, width * np.int64(indices[k]) + line)
 
 
 def llvm_prefetch(context, array, index):
