@@ -1,5 +1,6 @@
 """What the estimators share: parameters, validation, epochs, and the border to the kernel."""
 
+import operator
 import time
 import warnings
 from numbers import Integral, Real
@@ -22,7 +23,7 @@ from ._kernel import (
     inspect_rows,
     learn_one_output,
     learn_outputs,
-    predict_rows,
+    multiply,
 )
 
 # A running kernel does not hear Ctrl-C: weights learned between two looks, about 0.1 s.
@@ -185,6 +186,9 @@ class BaseFtrl(BaseEstimator):
         return rows, _frozen(targets, np.float64), _frozen(sample_weight, np.float64), order
 
     def _validate_params(self):
+        params = [getattr(self, name) for name in self._parameter_constraints]
+        if "_valid_params" in vars(self) and all(map(operator.is_, params, self._valid_params)):
+            return  # a stream of small batches would spend most of its time here
         super()._validate_params()
         given = [
             name
@@ -193,6 +197,7 @@ class BaseFtrl(BaseEstimator):
         ]
         if len(given) > 1:
             raise ValueError(f"At most one of {' and '.join(given)} may be given.")
+        self._valid_params = params
 
     def _rates(self, n_steps):
         """Return the learning rates of the next steps, that of the step before in front."""
@@ -246,6 +251,7 @@ class BaseFtrl(BaseEstimator):
                 bool(self.fit_intercept),
                 self._state,
                 self._intercept_state[0],
+                None,
             )
             total += loss
             self.t_ += n_learned
@@ -262,14 +268,43 @@ class BaseFtrl(BaseEstimator):
         """Return the linear predictor, of shape (n_samples, n_outputs)."""
         check_is_fitted(self)
         dtype = self._coef.dtype if hasattr(self, "_coef") else self._state.dtype
-        X = validate_data(self, X, accept_sparse="csr", dtype=dtype, reset=False)
+        # NaN and inf in X are looked for in the result, which is much smaller.
+        checks = {"accept_sparse": "csr", "dtype": dtype, "reset": False}
+        X = validate_data(self, X, ensure_all_finite=False, **checks)
         if hasattr(self, "_coef"):
-            return X @ self._coef.T + self._intercept
-        if not sparse.issparse(X):
-            return X @ self._weights().T + self.intercept_
-        out = np.tile(self.intercept_, (X.shape[0], 1))
-        predict_rows(_as_rows(X), self._state, self._alpha, self._prox, out)
-        return out
+            raw = X @ self._coef.T + self._intercept
+        elif not sparse.issparse(X):
+            raw = X @ self._weights() + self.intercept_
+        elif X.nnz < X.shape[1]:
+            raw = self._pass_over_touched_weights(_as_rows(X))
+        else:
+            raw = np.tile(self.intercept_, (X.shape[0], 1))
+            multiply(_as_rows(X), self._weights(), raw)
+        if not np.isfinite(raw).all():
+            validate_data(self, X, **checks)
+        return raw
+
+    def _pass_over_touched_weights(self, rows):
+        """Return what ``_raw_predictions`` does, without a look at all n_features weights."""
+        n_rows, n_outputs = rows.indptr.size - 1, self._state.shape[2]
+        predict = learn_one_output if n_outputs == 1 else learn_outputs
+        raw, nothing = np.empty((n_rows, n_outputs)), _frozen([], np.float64)
+        predict(
+            rows,
+            np.arange(n_rows),
+            nothing,
+            nothing,
+            None,
+            np.array([self._alpha]),
+            self._prox,
+            self._intercept_prox,
+            None,
+            True,
+            self._state,
+            self._intercept_state[0],
+            raw,
+        )
+        return raw
 
     def _weights(self):
         return _state.coefficients(self._state, self._alpha, self._prox)
@@ -279,7 +314,7 @@ class BaseFtrl(BaseEstimator):
         check_is_fitted(self)
         if hasattr(self, "_coef"):
             return self._coef if sparse.issparse(self._coef) else self._shaped(self._coef)
-        return self._shaped(self._weights().astype(self._state.dtype, copy=False))
+        return self._shaped(self._weights().T.astype(self._state.dtype, copy=False))
 
     @property
     def intercept_(self):
@@ -287,7 +322,7 @@ class BaseFtrl(BaseEstimator):
         if hasattr(self, "_coef"):
             return self._intercept
         weights = _state.coefficients(self._intercept_state, self._alpha, self._intercept_prox)
-        return weights[:, 0]
+        return weights[0]
 
     @property
     def z_(self):
@@ -328,7 +363,7 @@ class BaseFtrl(BaseEstimator):
         if hasattr(self, "_coef"):
             self._coef = to_csr(self._coef)
         else:
-            coef, self._intercept = self._weights(), self.intercept_
+            coef, self._intercept = self._weights().T, self.intercept_
             self._coef = to_csr(coef.astype(self._state.dtype, copy=False))
             del self._state, self._intercept_state
         return self

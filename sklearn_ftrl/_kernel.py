@@ -82,7 +82,7 @@ def learn_one_output(
     order,
     y,
     sample_weight,
-    loss,
+    loss,  # None: only predict
     rates,  # one, or one a row with that of the row before in front
     prox,
     intercept_prox,
@@ -90,11 +90,12 @@ def learn_one_output(
     fit_intercept,
     state,  # IN/OUT
     intercept,  # IN/OUT
+    raws,  # OUT, of shape (n_rows, n_outputs), or None
 ):
     """Learn rows in this order; return their weighted loss before learning, and their number.
 
     Gather, compute, scatter: the arithmetic is vector code on a row's own small buffers,
-    while the coordinates of the next row are on their way from memory. The number is short
+    while the coordinates of rows to come are on their way from memory. The number is short
     of all where a row's loss or gradient is not finite; that row has changed nothing.
     """
     data, indices, indptr, longest = rows
@@ -134,6 +135,10 @@ def learn_one_output(
         first = indptr[ahead] & POSITIVE
         for k in range((indptr[ahead + 1] - first) & POSITIVE):
             prefetch(pairs, 2 * np.int64(indices[first + k]))
+        if raws is not None:
+            raws[i, 0] = raw + bias
+        if loss is None:
+            continue
         value, gradient = loss_and_gradient(loss, y[i], raw + bias)
         gradient *= sample_weight[i]
         if not (math.isfinite(value) and math.isfinite(gradient)):
@@ -228,6 +233,7 @@ def learn_outputs(
     fit_intercept,
     state,  # IN/OUT
     intercept,  # IN/OUT
+    raws,  # OUT, of shape (n_rows, n_outputs), or None
 ):
     """Do what learn_one_output does for several: in place, vector code over the outputs."""
     data, indices, indptr, longest = rows
@@ -267,6 +273,11 @@ def learn_outputs(
         for k in range(indptr[ahead], indptr[ahead + 1]):
             for line in range(0, 2 * n_outputs, LINE):
                 prefetch(numbers, 2 * n_outputs * np.int64(indices[k]) + line)
+        if raws is not None:
+            for c in range(n_outputs):
+                raws[i, c] = raw[c]
+        if loss is None:
+            continue
         value = joint_loss_and_gradient(loss, y[i], raw, gradient)
         norm = 0.0
         for c in range(n_outputs):
@@ -412,21 +423,42 @@ def joint_loss_and_gradient(loss, y, raw, gradient):
 
 @njit
 def weights(state, alpha, prox, out):
-    """Write the weight of every coordinate to out, of shape (n_outputs, n_features)."""
-    for j in range(state.shape[0]):
-        for c in range(state.shape[2]):
-            out[c, j] = weight(state[j, Z, c], state[j, ROOT_N, c], 1.0 / alpha, prox)
+    """Write the weight of every coordinate to out, of shape (n_features, n_outputs)."""
+    n_features, _, n_outputs = state.shape
+    inverse_alpha = 1.0 / alpha
+    if n_outputs == 1:
+        pairs = state.ravel()
+        for j in range(n_features):
+            out[j, 0] = weight(pairs[2 * j], pairs[2 * j + 1], inverse_alpha, prox)
+        return
+    for j in range(n_features):
+        for c in range(n_outputs):
+            out[j, c] = weight(state[j, Z, c], state[j, ROOT_N, c], inverse_alpha, prox)
 
 
-@njit
-def predict_rows(rows, state, alpha, prox, out):
-    """Add each row's weighted sum to out, of shape (n_rows, n_outputs)."""
+@njit(fastmath=REORDER)
+def multiply(rows, w, out):
+    """Add to out, of shape (n_rows, n_outputs), the product of the rows with the weights w."""
     data, indices, indptr, _ = rows
+    n_outputs = w.shape[1]
+    flat = w.ravel()
     for i in range(out.shape[0]):
-        for k in range(indptr[i], indptr[i + 1]):
-            coordinate, x = state[indices[k]], data[k]
-            for c in range(out.shape[1]):
-                out[i, c] += x * weight(coordinate[Z, c], coordinate[ROOT_N, c], 1.0 / alpha, prox)
+        start = indptr[i] & POSITIVE
+        size = (indptr[i + 1] - start) & POSITIVE
+        first = indptr[min(i + NEAR, out.shape[0] - 1)] & POSITIVE
+        for k in range((indptr[min(i + NEAR + 1, out.shape[0])] - first) & POSITIVE):
+            prefetch(flat, n_outputs * np.int64(indices[first + k]))
+        if n_outputs == 1:
+            raw = 0.0
+            for k in range(size):
+                raw += data[start + k] * flat[np.int64(indices[start + k]) & POSITIVE]
+            out[i, 0] += raw
+            continue
+        for k in range(size):
+            x = data[start + k]
+            at = n_outputs * (np.int64(indices[start + k]) & POSITIVE)
+            for c in range(n_outputs):
+                out[i, c] += x * flat[at + c]
 
 
 @njit

@@ -14,8 +14,8 @@ def start(n_features, n_outputs, dtype, n):
 
 
 def coefficients(state, alpha, prox):
-    """Return the weights of shape (n_outputs, n_features), float64."""
-    out = np.empty((state.shape[2], state.shape[0]))
+    """Return the weights of shape (n_features, n_outputs), float64."""
+    out = np.empty((state.shape[0], state.shape[2]))
     weights(state, alpha, prox, out)
     return out
 
