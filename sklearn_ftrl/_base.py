@@ -1,5 +1,6 @@
 """What the estimators share: parameters, validation, epochs, and the border to the kernel."""
 
+import itertools
 import operator
 import time
 import warnings
@@ -7,12 +8,14 @@ from numbers import Integral, Real
 from typing import ClassVar
 
 import numpy as np
+from joblib import effective_n_jobs
 from scipy import sparse
 from sklearn import get_config
 from sklearn.base import BaseEstimator, _fit_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils._param_validation import Interval
+from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from . import _state
@@ -28,6 +31,7 @@ from ._kernel import (
 
 # A running kernel does not hear Ctrl-C: weights learned between two looks, about 0.1 s.
 BLOCK = 2**23
+WORK_OF_A_THREAD = 2**18  # weights, some milliseconds: less does not pay for a thread's start
 
 
 class BaseFtrl(BaseEstimator):
@@ -54,6 +58,7 @@ class BaseFtrl(BaseEstimator):
         "tol": [Interval(Real, 0, None, closed="left"), None],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
         "shuffle": ["boolean"],
+        "n_jobs": [Integral, None],
         "warm_start": ["boolean"],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
@@ -228,41 +233,66 @@ class BaseFtrl(BaseEstimator):
 
     def _learn(self, rows, targets, weights, order):
         """Make one pass in this order; return the weighted mean of the losses before learning."""
-        n_outputs = self._state.shape[2]
-        learn = learn_one_output if n_outputs == 1 else learn_outputs
-        row_cost = n_outputs * (1 + rows.data.size // (rows.indptr.size - 1))
-        step = max(1, BLOCK // row_cost)
+        row_cost = self._state.shape[2] * (1 + rows.data.size // (rows.indptr.size - 1))
+        n_threads = self._n_threads(row_cost * order.size)
+        step = max(1, n_threads * BLOCK // row_cost)
         clip = [self.clipvalue, self.clipnorm, self.global_clipnorm]
         clip = Clip(*(float(c or np.inf) for c in clip)) if any(clip) else None
         total = 0.0
         for start in range(0, order.size, step):
             block = order[start : start + step]
             rates = self._rates(block.size)
-            loss, n_learned = learn(
-                rows,
-                block,
-                targets,
-                weights,
-                self._loss(),
-                rates,
-                self._prox,
-                self._intercept_prox,
-                clip,
-                bool(self.fit_intercept),
-                self._state,
-                self._intercept_state[0],
-                None,
-            )
-            total += loss
+            parts = _split(block.size, n_threads)
+            calls = [
+                (
+                    rows,
+                    block[a:b],
+                    rates if rates.size == 1 else rates[a : b + 1],
+                    targets,
+                    weights,
+                    self._loss(),
+                    clip,
+                )
+                for a, b in parts
+            ]
+            results = _in_threads(self._pass, calls)
+            n_learned = sum(n for _, n in results)
             self.t_ += n_learned
             self._alpha = rates[min(n_learned, rates.size - 1)]
-            if n_learned < block.size:
-                raise ValueError(
-                    f"The loss or gradient of row {block[n_learned]} is not finite: the weights "
-                    "have grown too large. Lower learning_rate, raise beta or scale X and y. The "
-                    "rows before it are learned."
-                )
+            for (a, b), (loss, n) in zip(parts, results, strict=True):
+                total += loss
+                if n < b - a:
+                    raise ValueError(
+                        f"The loss or gradient of row {block[a + n]} is not finite: the weights "
+                        "have grown too large. Lower learning_rate, raise beta or scale X and y. "
+                        "The rows before it are learned."
+                    )
         return total / weights.sum()
+
+    def _pass(self, rows, order, rates, targets, weights, loss, clip=None, raws=None):
+        """Call the kernel."""
+        kernel = learn_one_output if self._state.shape[2] == 1 else learn_outputs
+        return kernel(
+            rows,
+            order,
+            targets,
+            weights,
+            loss,
+            rates,
+            self._prox,
+            self._intercept_prox,
+            clip,
+            bool(self.fit_intercept),
+            self._state,
+            self._intercept_state[0],
+            raws,
+        )
+
+    def _n_threads(self, work):
+        """Return how many threads may share the learning or reading of so many weights."""
+        if self.n_jobs is None:  # 1 under joblib.parallel_config too: the same bits every time
+            return 1
+        return max(1, min(effective_n_jobs(self.n_jobs), work // WORK_OF_A_THREAD))
 
     def _raw_predictions(self, X):
         """Return the linear predictor, of shape (n_samples, n_outputs)."""
@@ -275,35 +305,24 @@ class BaseFtrl(BaseEstimator):
             raw = X @ self._coef.T + self._intercept
         elif not sparse.issparse(X):
             raw = X @ self._weights() + self.intercept_
-        elif X.nnz < X.shape[1]:
-            raw = self._pass_over_touched_weights(_as_rows(X))
+        elif X.nnz < X.shape[1]:  # spare a look at all n_features weights
+            raw = np.empty((X.shape[0], self._state.shape[2]))
+            order, rates, nothing = (
+                np.arange(X.shape[0]),
+                np.array([self._alpha]),
+                _frozen([], float),
+            )
+            self._pass(_as_rows(X), order, rates, nothing, nothing, loss=None, raws=raw)
         else:
             raw = np.tile(self.intercept_, (X.shape[0], 1))
-            multiply(_as_rows(X), self._weights(), raw)
+            rows, weights = _as_rows(X), self._weights()
+            parts = _split(X.shape[0], self._n_threads(X.nnz * raw.shape[1]))
+            calls = [
+                (rows._replace(indptr=rows.indptr[a : b + 1]), weights, raw[a:b]) for a, b in parts
+            ]
+            _in_threads(multiply, calls)
         if not np.isfinite(raw).all():
             validate_data(self, X, **checks)
-        return raw
-
-    def _pass_over_touched_weights(self, rows):
-        """Return what ``_raw_predictions`` does, without a look at all n_features weights."""
-        n_rows, n_outputs = rows.indptr.size - 1, self._state.shape[2]
-        predict = learn_one_output if n_outputs == 1 else learn_outputs
-        raw, nothing = np.empty((n_rows, n_outputs)), _frozen([], np.float64)
-        predict(
-            rows,
-            np.arange(n_rows),
-            nothing,
-            nothing,
-            None,
-            np.array([self._alpha]),
-            self._prox,
-            self._intercept_prox,
-            None,
-            True,
-            self._state,
-            self._intercept_state[0],
-            raw,
-        )
         return raw
 
     def _weights(self):
@@ -419,6 +438,19 @@ class _UnchangedOnError:
         if error:
             vars(self.estimator).clear()
             vars(self.estimator).update(self.before)
+
+
+def _split(n_rows, n_parts):
+    """Return the starts and stops of parts of nearly equal sizes."""
+    return list(itertools.pairwise(n_rows * part // n_parts for part in range(n_parts + 1)))
+
+
+def _in_threads(function, calls):
+    """Return the results of calls that run at the same time."""
+    if len(calls) == 1:
+        return [function(*calls[0])]
+    parallel = Parallel(len(calls), prefer="threads", require="sharedmem")
+    return parallel(delayed(function)(*call) for call in calls)
 
 
 def _check_sample_weight(sample_weight, n_samples):

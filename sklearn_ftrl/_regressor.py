@@ -76,6 +76,11 @@ class FtrlRegressor(RegressorMixin, BaseFtrl):
     shuffle : bool, default=True
         Whether ``fit`` takes the rows in a new random order in each pass. ``partial_fit``
         learns them in the order given.
+    n_jobs : int or None, default=None
+        Threads that learn, and predict, at the same time. None is 1, whatever joblib is told;
+        -1 is a thread a core. Several learn parts of the rows on the same weights without a
+        lock (Hogwild): faster on large data, but the result varies in its last digits
+        from run to run.
     warm_start : bool, default=False
         Whether ``fit`` goes on from what was learned before.
     random_state : int, RandomState instance or None, default=None
@@ -163,6 +168,7 @@ class FtrlRegressor(RegressorMixin, BaseFtrl):
         tol=1e-3,
         n_iter_no_change=5,
         shuffle=True,
+        n_jobs=None,
         warm_start=False,
         random_state=None,
         verbose=0,
@@ -186,6 +192,7 @@ class FtrlRegressor(RegressorMixin, BaseFtrl):
         self.tol = tol
         self.n_iter_no_change = n_iter_no_change
         self.shuffle = shuffle
+        self.n_jobs = n_jobs
         self.warm_start = warm_start
         self.random_state = random_state
         self.verbose = verbose

@@ -1,0 +1,32 @@
+"""Print versions and compile the kernel for every kind of rows: python -m sklearn_ftrl."""
+
+import itertools
+import platform
+import time
+from importlib.metadata import version
+
+import numpy as np
+from scipy import sparse
+
+from . import FtrlClassifier, __version__
+
+
+def main():
+    """Print versions, then fill numba's cache, as for a container image."""
+    print("sklearn-ftrl", __version__)
+    print("python", platform.python_version())
+    for package in ["scikit-learn", "scipy", "numpy", "numba"]:
+        print(package, version(package))
+    start = time.perf_counter()
+    for dtype, index_dtype in itertools.product([np.float64, np.float32], [np.int32, np.int64]):
+        X = sparse.csr_array(np.eye(3, dtype=dtype))
+        X.indices = X.indices.astype(index_dtype)
+        for y in ([0, 1, 1], [0, 1, 2]):
+            model = FtrlClassifier(max_iter=1, tol=None).fit(X, y)
+            model.predict(X)
+            model.predict(X[:1])
+    print(f"compiled in {time.perf_counter() - start:.1f} s")
+
+
+if __name__ == "__main__":
+    main()
