@@ -298,9 +298,9 @@ class BaseFtrl(BaseEstimator):
         """Return the linear predictor, of shape (n_samples, n_outputs)."""
         check_is_fitted(self)
         dtype = self._coef.dtype if hasattr(self, "_coef") else self._state.dtype
-        # NaN and inf in X are looked for in the result, which is much smaller.
         checks = {"accept_sparse": "csr", "dtype": dtype, "reset": False}
-        X = validate_data(self, X, ensure_all_finite=False, **checks)
+        # NaN and inf show in the result, which is much smaller, if no weight is left out.
+        X = validate_data(self, X, ensure_all_finite=hasattr(self, "_coef"), **checks)
         if hasattr(self, "_coef"):
             raw = X @ self._coef.T + self._intercept
         elif not sparse.issparse(X):

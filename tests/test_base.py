@@ -387,6 +387,29 @@ def test_predictions_are_the_linear_function_of_coef(kind):
     )
 
 
+def test_a_few_rows_are_predicted_without_a_look_at_all_weights(kind, monkeypatch):
+    estimator, y = kind
+    X = random_rows()
+    model = estimator(l1=0.1, tol=None).fit(X, y)
+    many = model._raw_predictions(X)
+    monkeypatch.setattr(model, "_weights", None)
+    few = [model._raw_predictions(X[[i]]) for i in range(60) if X[[i]].nnz < 12]
+    np.testing.assert_allclose(np.concatenate(few), many, rtol=1e-12, atol=1e-14)
+
+
+def test_prediction_refuses_nan_and_inf(kind):
+    estimator, y = kind
+    model = estimator(l1=1e3, tol=None).fit(random_rows(), y)
+    for bad, message in [(np.nan, "contains NaN"), (np.inf, "contains infinity")]:
+        dense = random_rows().toarray()
+        dense[0, 2] = bad
+        for X in (dense, sparse.csr_array(dense), sparse.csr_array(dense[:1])):
+            with pytest.raises(ValueError, match=message):
+                model.predict(X)
+            with pytest.raises(ValueError, match=message):
+                copy.deepcopy(model).sparsify().predict(X)
+
+
 def test_duplicate_and_unsorted_entries_are_summed_in_a_copy(kind):
     estimator, y = kind
     X = random_rows()

@@ -1,0 +1,75 @@
+import numpy as np
+import pytest
+from joblib import parallel_config
+from oracle import random_rows, random_targets
+from scipy import sparse
+
+from sklearn_ftrl import FtrlClassifier, FtrlRegressor, _base
+
+
+@pytest.fixture(autouse=True)
+def eager(monkeypatch):
+    """Give a thread even the smallest work; return the parts that kernels were called with."""
+    monkeypatch.setattr(_base, "WORK_OF_A_THREAD", 1)
+    parts = []
+    for name in ["learn_one_output", "learn_outputs"]:
+        kernel = getattr(_base, name)
+        monkeypatch.setattr(
+            _base, name, lambda *args, kernel=kernel: parts.append(args[1]) or kernel(*args)
+        )
+    return parts
+
+
+@pytest.mark.parametrize("n_classes", [2, 5])
+def test_two_threads_learn_half_of_the_rows_each(n_classes, eager):
+    X, y = random_rows(), random_targets(n_classes=n_classes)
+    model = FtrlClassifier(max_iter=1, tol=None, n_jobs=2).fit(X, y)
+    assert sorted(np.concatenate(eager)) == list(range(60))
+    assert [part.size for part in eager] == [30, 30]
+    assert model.t_ == 60
+
+
+def test_threads_learn_as_well_as_one():
+    rng = np.random.default_rng(0)
+    X = sparse.random_array((20_000, 500), density=0.02, rng=rng).tocsr()
+    y = X @ rng.normal(size=500) > 0
+    params = {"learning_rate": 2.0, "max_iter": 5, "tol": None, "random_state": 0}
+    one, two = (FtrlClassifier(n_jobs=n_jobs, **params).fit(X, y) for n_jobs in (1, 2))
+    assert two.loss_curve_[-1] == pytest.approx(one.loss_curve_[-1], rel=0.1)
+    assert two.score(X, y) == pytest.approx(one.score(X, y), abs=0.02)
+
+
+@pytest.mark.parametrize("n_classes", [2, 5])
+def test_threads_predict_the_same_bits(n_classes):
+    X, y = random_rows(), random_targets(n_classes=n_classes)
+    model = FtrlClassifier(tol=None).fit(X, y)
+    one = model.decision_function(X)
+    np.testing.assert_array_equal(model.set_params(n_jobs=3).decision_function(X), one)
+
+
+def test_none_is_one_thread_under_parallel_config_too(eager):
+    with parallel_config("threading", n_jobs=2):
+        FtrlRegressor(max_iter=1, tol=None).fit(random_rows(), np.arange(60))
+    assert [part.size for part in eager] == [60]
+
+
+def test_a_schedule_gives_each_thread_its_own_steps():
+    X, y = random_rows(), random_targets()
+    seen = []
+
+    def schedule(steps):
+        seen.append(steps)
+        return np.full(steps.shape, 0.5)
+
+    params = {"max_iter": 1, "tol": None, "n_jobs": 3}
+    FtrlClassifier(learning_rate=schedule, **params).fit(X, y)
+    np.testing.assert_array_equal(seen[-1], np.r_[0, np.arange(60)])
+
+
+def test_a_row_that_is_not_finite_is_named_by_its_thread():
+    X, y = np.ones((60, 1)), random_targets()
+    X[45] = 1e308
+    model = FtrlClassifier(learning_rate=50.0, max_iter=1, tol=None, shuffle=False, n_jobs=2)
+    with pytest.raises(ValueError, match="row 45 is not finite"):
+        model.fit(X, y)
+    assert model.t_ == 45
