@@ -299,8 +299,9 @@ class BaseFtrl(BaseEstimator):
         check_is_fitted(self)
         dtype = self._coef.dtype if hasattr(self, "_coef") else self._state.dtype
         checks = {"accept_sparse": "csr", "dtype": dtype, "reset": False}
-        # NaN and inf show in the result, which is much smaller, if no weight is left out.
-        X = validate_data(self, X, ensure_all_finite=hasattr(self, "_coef"), **checks)
+        # NaN and inf show in the result, which is much smaller, if the kernel makes it.
+        by_kernel = sparse.issparse(X) and not hasattr(self, "_coef")
+        X = validate_data(self, X, ensure_all_finite=not by_kernel, **checks)
         if hasattr(self, "_coef"):
             raw = X @ self._coef.T + self._intercept
         elif not sparse.issparse(X):
@@ -321,7 +322,7 @@ class BaseFtrl(BaseEstimator):
                 (rows._replace(indptr=rows.indptr[a : b + 1]), weights, raw[a:b]) for a, b in parts
             ]
             _in_threads(multiply, calls)
-        if not np.isfinite(raw).all():
+        if by_kernel and not np.isfinite(raw).all():
             validate_data(self, X, **checks)
         return raw
 
