@@ -437,6 +437,7 @@ def test_a_canonical_flag_that_lies_does_no_harm(kind):
     np.testing.assert_array_equal(ours.coef_, theirs.coef_)
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_a_canonical_csr_matrix_is_not_copied(dtype):
     n_rows = 40_000

@@ -12,9 +12,10 @@ NOT_EQUIVALENT = dict.fromkeys(
     ],
     "an online step is not linear in the sample weight",
 )
-pytestmark = pytest.mark.filterwarnings(
-    f"ignore::{ConvergenceWarning.__module__}.ConvergenceWarning"
-)
+pytestmark = [
+    pytest.mark.filterwarnings(f"ignore::{ConvergenceWarning.__module__}.ConvergenceWarning"),
+    pytest.mark.compiled,
+]
 
 
 @parametrize_with_checks(

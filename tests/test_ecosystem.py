@@ -27,6 +27,7 @@ def hashed(**params):
     return make_pipeline(hasher, FtrlClassifier(tol=None, random_state=0, **params))
 
 
+@pytest.mark.compiled
 def test_a_pipeline_is_tuned_by_a_grid_search_in_two_processes(tokens):
     X, y = tokens
     grid = {"ftrlclassifier__l1": [0.0, 1000.0], "ftrlclassifier__learning_rate": [0.1, 1.0]}
@@ -35,6 +36,7 @@ def test_a_pipeline_is_tuned_by_a_grid_search_in_two_processes(tokens):
     assert search.score(X, y) > -0.1
 
 
+@pytest.mark.compiled
 def test_one_vs_rest(tokens):
     X = FeatureHasher(2**10, input_type="string").transform(tokens[0])
     y = np.array([row[0] for row in tokens[0]])
@@ -43,6 +45,7 @@ def test_one_vs_rest(tokens):
     model.partial_fit(X, y)
 
 
+@pytest.mark.compiled
 def test_calibration(tokens):
     X, y = tokens
     model = CalibratedClassifierCV(hashed(), cv=3).fit(X, y)

@@ -13,6 +13,7 @@ def test_shapes():
     assert model.predict(X).shape == (60,)
 
 
+@pytest.mark.compiled
 def test_it_finds_the_line():
     X = np.random.default_rng(0).normal(size=(500, 3))
     y = X @ [1.0, -2.0, 0.0] + 4.0
@@ -34,6 +35,7 @@ def test_targets_that_are_no_numbers_are_refused():
         FtrlRegressor().fit(random_rows(), np.full(60, "many"))
 
 
+@pytest.mark.compiled
 def test_poisson_learns_the_logarithm_of_the_mean():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(20_000, 3))
@@ -52,6 +54,7 @@ def test_poisson_refuses_negative_targets_and_changes_nothing():
     np.testing.assert_array_equal(model.z_, before)
 
 
+@pytest.mark.compiled
 def test_poisson_says_so_where_the_mean_overflows():
     X, y = np.ones((2, 1)), [1, 1]
     start = {"coef_init": [710.0]}
@@ -61,6 +64,7 @@ def test_poisson_says_so_where_the_mean_overflows():
     FtrlRegressor("poisson", shuffle=False, max_iter=1, tol=None).fit(X[:1], y[:1], **start)
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("quantile", [0.1, 0.5, 0.9])
 def test_quantile_learns_that_share_of_rows_below(quantile):
     rng = np.random.default_rng(0)

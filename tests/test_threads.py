@@ -29,6 +29,7 @@ def test_two_threads_learn_half_of_the_rows_each(n_classes, eager):
     assert model.t_ == 60
 
 
+@pytest.mark.compiled
 def test_threads_learn_as_well_as_one():
     rng = np.random.default_rng(0)
     X = sparse.random_array((20_000, 500), density=0.02, rng=rng).tocsr()
