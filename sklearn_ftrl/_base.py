@@ -58,7 +58,11 @@ class BaseFtrl(BaseEstimator):
         "tol": [Interval(Real, 0, None, closed="left"), None],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
         "shuffle": ["boolean"],
-        "n_jobs": [Integral, None],
+        "n_jobs": [
+            Interval(Integral, 1, None, closed="left"),
+            Interval(Integral, None, -1, closed="right"),
+            None,
+        ],
         "warm_start": ["boolean"],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
@@ -167,18 +171,19 @@ class BaseFtrl(BaseEstimator):
         targets, sample_weight = self._encode(y, sample_weight, fresh, **classes)
         rows = _as_rows(X)
         if fresh:
-            for name in (
-                "_coef",
-                "_intercept",
-                "progressive_loss_",
-                "n_iter_",
-                "loss_curve_",
-            ):
+            for name in ["_coef", "_intercept", "n_iter_", "loss_curve_", "progressive_loss_"]:
                 vars(self).pop(name, None)
             n_outputs, n0 = self._n_outputs(), self.initial_accumulator_value
             self._state = _state.start(X.shape[1], n_outputs, X.dtype, n0)
             self._intercept_state = _state.start(1, n_outputs, np.float64, n0)
             self.t_ = 0
+        order = np.flatnonzero(sample_weight)
+        if fresh or order.size:
+            self._take_parameters()
+        return rows, _frozen(targets, np.float64), _frozen(sample_weight, np.float64), order
+
+    def _take_parameters(self):
+        """Keep what weights are read with: set_params acts at the next fit or partial_fit."""
         beta, l1, l2, l2_shrinkage = map(float, (self.beta, self.l1, self.l2, self.l2_shrinkage))
         power = None if self.learning_rate_power == -0.5 else -2.0 * self.learning_rate_power
         self._prox = Prox(beta, l1, l2, l2_shrinkage or None, power)
@@ -187,8 +192,6 @@ class BaseFtrl(BaseEstimator):
         )
         self._learned_loss = self.loss
         self._alpha = self._rates(0)[-1]
-        order = np.flatnonzero(sample_weight)
-        return rows, _frozen(targets, np.float64), _frozen(sample_weight, np.float64), order
 
     def _validate_params(self):
         params = [getattr(self, name) for name in self._parameter_constraints]

@@ -110,8 +110,11 @@ def test_a_batch_of_zero_weights_changes_nothing(kind):
     estimator, y = kind
     X = random_rows()
     model = partial_fit(estimator(), X, y)
+    coef = model.coef_
     before = learned(model)
     assert learned(partial_fit(model, X, y, sample_weight=np.zeros(60))) == before
+    partial_fit(model.set_params(l1=5.0), X, y, sample_weight=np.zeros(60))
+    np.testing.assert_array_equal(model.coef_, coef)
 
 
 def test_a_first_batch_of_zero_weights_makes_a_model_that_predicts(kind):
@@ -548,6 +551,10 @@ BAD_PARAMETERS = [
     {"max_iter": 0},
     {"tol": -1},
     {"random_state": "seed"},
+    {"n_jobs": 0},
+    {"learning_rate_power": 0.1},
+    {"clipnorm": 0.0},
+    {"initial_accumulator_value": -1.0},
 ]
 
 
