@@ -491,6 +491,11 @@ def _check_init(init, name, shape):
 def _as_rows(X):
     """Return X, dense or CSR, as the kernel takes it; the caller's arrays stay as they are."""
     if not sparse.issparse(X):
+        n_rows, n_features = X.shape
+        if 2 * np.count_nonzero(X) > X.size:  # zeros may stay: a row does not touch their weights
+            indices = np.tile(np.arange(n_features, dtype=np.int32), n_rows)
+            indptr = np.arange(0, X.size + 1, n_features)
+            return Rows(*map(_frozen, (X.ravel(), indices, indptr)), n_features)
         X = sparse.csr_array(X)
     index_dtype = X.indices.dtype if X.indices.dtype in (np.int32, np.int64) else np.int64
     data = _frozen(X.data, X.dtype)
@@ -510,7 +515,7 @@ def _as_rows(X):
     return Rows(data, indices, indptr, longest)
 
 
-def _frozen(array, dtype):
+def _frozen(array, dtype=None):
     """Return a read-only, contiguous view or copy: one numba type whatever the caller has."""
     view = np.ascontiguousarray(array, dtype).view()
     view.flags.writeable = False

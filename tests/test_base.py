@@ -371,13 +371,17 @@ def test_int32_and_int64_indices_give_the_same_bits(kind):
     assert_same_bits(*(estimator(**ONE_EPOCH).fit(rows, y) for rows in (wide, narrow)))
 
 
-def test_sparse_and_dense_input_agree(kind):
+@pytest.mark.parametrize("share_of_zeros", [0.1, 0.9])
+def test_sparse_and_dense_input_agree(share_of_zeros, kind):
     estimator, y = kind
-    X = random_rows()
-    ours, theirs = (estimator(**ONE_EPOCH).fit(rows, y) for rows in (X, X.toarray()))
+    rng = np.random.default_rng(0)
+    dense = rng.normal(size=(60, 12)) * (rng.random((60, 12)) >= share_of_zeros)
+    X = sparse.csr_array(dense)
+    params = {"l1": 0.1, "l2_shrinkage": 0.3, **ONE_EPOCH}
+    ours, theirs = (estimator(**params).fit(rows, y) for rows in (X, dense))
     np.testing.assert_allclose(ours.coef_, theirs.coef_, rtol=1e-12, atol=1e-12)
     np.testing.assert_allclose(
-        ours._raw_predictions(X), ours._raw_predictions(X.toarray()), rtol=1e-12, atol=1e-12
+        ours._raw_predictions(X), ours._raw_predictions(dense), rtol=1e-12, atol=1e-12
     )
 
 
