@@ -1,0 +1,1 @@
+"""Measure sklearn-ftrl beside what else one could use: ``python -m benchmarks``."""
