@@ -1,4 +1,4 @@
-"""Print versions and compile the kernel for every kind of rows: python -m sklearn_ftrl."""
+"""Print versions and compile the kernel, default options, for all rows: python -m sklearn_ftrl."""
 
 import itertools
 import platform

@@ -102,17 +102,20 @@ class BaseFtrl(BaseEstimator):
         ------
         ValueError, TypeError
             If a parameter, X, y or sample_weight is not valid, or if all weights are 0. The
-            estimator is then as it was before the call. Also if a row's loss is not finite:
-            the rows before it are then learned.
+            estimator is then as it was before the call. Also if a row's loss or gradient is
+            too large for the state, or ``learning_rate`` fails in a later pass: the rows
+            before that are then learned, and ``t_`` counts them.
         """
+        known = {}
         if self.warm_start and coef_init is None and hasattr(self, "_coef"):
             coef_init = self.coef_
             intercept_init = self.intercept_ if intercept_init is None else intercept_init
+            known = {"classes": self.classes_} if hasattr(self, "classes_") else {}
         init = coef_init is not None or intercept_init is not None
         fresh = init or not (self.warm_start and hasattr(self, "_state"))
         with _UnchangedOnError(self):
             random_state = check_random_state(self.random_state)
-            rows, targets, weights, order = self._take(X, y, sample_weight, fresh)
+            rows, targets, weights, order = self._take(X, y, sample_weight, fresh, **known)
             if init:
                 self._start_from(coef_init, intercept_init)
             if not order.size:
@@ -180,6 +183,9 @@ class BaseFtrl(BaseEstimator):
         order = np.flatnonzero(sample_weight)
         if fresh or order.size:
             self._take_parameters()
+            self._rates(order.size)  # a schedule that fails does so before a row is learned
+        if not self._state.flags.writeable:  # from a file that is mapped into memory
+            self._state, self._intercept_state = self._state.copy(), self._intercept_state.copy()
         return rows, _frozen(targets, np.float64), _frozen(sample_weight, np.float64), order
 
     def _take_parameters(self):
@@ -194,6 +200,8 @@ class BaseFtrl(BaseEstimator):
         self._alpha = self._rates(0)[-1]
 
     def _validate_params(self):
+        if get_config()["skip_parameter_validation"]:
+            return
         params = [getattr(self, name) for name in self._parameter_constraints]
         if "_valid_params" in vars(self) and all(map(operator.is_, params, self._valid_params)):
             return  # a stream of small batches would spend most of its time here
@@ -266,9 +274,9 @@ class BaseFtrl(BaseEstimator):
                 total += loss
                 if n < b - a:
                     raise ValueError(
-                        f"The loss or gradient of row {block[a + n]} is not finite: the weights "
-                        "have grown too large. Lower learning_rate, raise beta or scale X and y. "
-                        "The rows before it are learned."
+                        f"The loss or gradient of row {block[a + n]} is not finite, or too large "
+                        "for the state. Lower learning_rate, raise beta, or scale X and y. The "
+                        f"model keeps the {self.t_} rows learned until then."
                     )
         return total / weights.sum()
 
@@ -305,22 +313,19 @@ class BaseFtrl(BaseEstimator):
         # NaN and inf show in the result, which is much smaller, if the kernel makes it.
         by_kernel = sparse.issparse(X) and not hasattr(self, "_coef")
         X = validate_data(self, X, ensure_all_finite=not by_kernel, **checks)
+        rows = _as_rows(X) if sparse.issparse(X) else None
         if hasattr(self, "_coef"):
-            raw = X @ self._coef.T + self._intercept
-        elif not sparse.issparse(X):
+            raw = X @ self._coef.T
+            raw = (raw.toarray() if sparse.issparse(raw) else np.asarray(raw)) + self._intercept
+        elif rows is None:
             raw = X @ self._weights() + self.intercept_
         elif X.nnz < X.shape[1]:  # spare a look at all n_features weights
             raw = np.empty((X.shape[0], self._state.shape[2]))
-            order, rates, nothing = (
-                np.arange(X.shape[0]),
-                np.array([self._alpha]),
-                _frozen([], float),
-            )
-            self._pass(_as_rows(X), order, rates, nothing, nothing, loss=None, raws=raw)
+            order, rates, nothing = np.arange(len(raw)), np.array([self._alpha]), _frozen([], float)
+            self._pass(rows, order, rates, nothing, nothing, loss=None, raws=raw)
         else:
-            raw = np.tile(self.intercept_, (X.shape[0], 1))
-            rows, weights = _as_rows(X), self._weights()
-            parts = _split(X.shape[0], self._n_threads(X.nnz * raw.shape[1]))
+            raw, weights = np.tile(self.intercept_, (X.shape[0], 1)), self._weights()
+            parts = _split(len(raw), self._n_threads(X.nnz * raw.shape[1]))
             calls = [
                 (rows._replace(indptr=rows.indptr[a : b + 1]), weights, raw[a:b]) for a, b in parts
             ]
@@ -366,7 +371,7 @@ class BaseFtrl(BaseEstimator):
     def _learned(self, name):
         check_is_fitted(self)
         if hasattr(self, "_coef"):
-            raise ValueError("z and n are not available: sparsify freed them.")
+            raise _FreedError("z and n are not available: sparsify freed them.")
         return getattr(self, name)
 
     def sparsify(self):
@@ -427,6 +432,10 @@ class BaseFtrl(BaseEstimator):
                 "value": ...,
             }
         return table
+
+
+class _FreedError(ValueError, AttributeError):
+    """Raised for z and n of a sparsified model; hasattr takes it for an AttributeError."""
 
 
 class _UnchangedOnError:

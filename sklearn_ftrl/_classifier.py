@@ -84,7 +84,8 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
         Above 0: the same of coefficients and intercepts as one. At most one of the three
         may be given.
     fit_intercept : bool, default=True
-        Whether to learn an intercept, one for each output.
+        Whether to learn an intercept, one for each output. If not, one that is there already
+        (``warm_start``, ``intercept_init``) stays as it is.
     penalize_intercept : bool, default=False
         Whether ``l1``, ``l2`` and ``l2_shrinkage`` act on the intercept too.
     max_iter : int, default=20
@@ -103,8 +104,9 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
     n_jobs : int or None, default=None
         Threads that learn, and predict, at the same time. None is 1, whatever joblib is told;
         -1 is a thread a core. Several learn parts of the rows on the same weights without a
-        lock (Hogwild): faster on large data, but the result varies in its last digits
-        from run to run.
+        lock (Hogwild), and some steps are lost: faster on large sparse data with about the
+        same loss, but single weights and predictions differ from run to run. Not for
+        dense rows.
     warm_start : bool, default=False
         Whether ``fit`` goes on from what was learned before.
     random_state : int, RandomState instance or None, default=None
@@ -246,7 +248,7 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
         self.random_state = random_state
         self.verbose = verbose
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @_fit_context(prefer_skip_nested_validation=False)
     def partial_fit(self, X, y, classes=None, sample_weight=None):
         """Learn the rows once, in the order given; call it again with the next rows.
 
@@ -271,6 +273,8 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
         ------
         ValueError, TypeError
             If a parameter or an argument is not valid; the model is then as it was before.
+            Also if a row's loss or gradient is too large for the state: the rows before it
+            are then learned, and ``t_`` counts them.
         """
         self._validate_params()  # _fit_context passes a fitted estimator by
         if self.class_weight == "balanced":

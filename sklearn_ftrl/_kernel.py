@@ -96,7 +96,7 @@ def learn_one_output(
 
     Gather, compute, scatter: the arithmetic is vector code on a row's own small buffers,
     while the coordinates of rows to come are on their way from memory. The number is short
-    of all where a row's loss or gradient is not finite; that row has changed nothing.
+    of all where a row's loss or gradient is too large; that row has changed nothing.
     """
     data, indices, indptr, longest = rows
     pairs = state.ravel()
@@ -110,8 +110,10 @@ def learn_one_output(
         for k in range(size):
             j = np.int64(indices[start + k]) & POSITIVE
             z[k], root_n[k] = pairs[2 * j], pairs[2 * j + 1]
+        square = 0.0
         for k in range(size):
             x[k] = data[start + k]
+            square += x[k] * x[k]
         for k in range(size, padded):
             z[k], root_n[k], x[k] = 0.0, 0.0, 0.0
 
@@ -141,12 +143,12 @@ def learn_one_output(
             continue
         value, gradient = loss_and_gradient(loss, y[i], raw + bias)
         gradient *= sample_weight[i]
-        if not (math.isfinite(value) and math.isfinite(gradient)):
+        if not (math.isfinite(value) and fits(gradient * gradient, square, state)):
             return total, t
         total += sample_weight[i] * value
 
         inverse_alpha = 1.0 / rates[min(t + 1, rates.size - 1)]
-        shrink, shrink_bias = clip_factors(abs(gradient), x[:size], fit_intercept, clip)
+        shrink, shrink_bias = clip_factors(abs(gradient), square, fit_intercept, clip)
         for k in range(padded):
             z[k], root_n[k] = step(
                 z[k], root_n[k], w[k], shrink * gradient, x[k], inverse_alpha, prox, clip
@@ -202,16 +204,19 @@ def shrinkage(x, l2_shrinkage):
 
 
 @njit
-def clip_factors(gradient, x, fit_intercept, clip):
+def fits(gradient, square, state):
+    """Return whether a row's squared gradients fit into n; given as squared norms."""
+    return gradient == 0.0 or gradient * (square + 1.0) < (1e70 if state.itemsize == 4 else 1e300)
+
+
+@njit
+def clip_factors(gradient, square, fit_intercept, clip):
     """Return what shortens the gradients of coefficients and intercepts to the norms allowed.
 
-    ``gradient`` is the norm of the loss's gradient over the outputs.
+    ``gradient`` is the norm of the loss's gradient over the outputs, ``square`` that of x.
     """
     if clip is None:
         return 1.0, 1.0
-    square = 0.0
-    for k in range(x.size):
-        square += x[k] * x[k]
     coef_norm = gradient * math.sqrt(square)
     if clip.norm < np.inf:
         return min(1.0, clip.norm / coef_norm), min(1.0, clip.norm / gradient)
@@ -251,8 +256,10 @@ def learn_outputs(
         for c in range(n_outputs):
             bias[c] = weight(intercept[Z, c], intercept[ROOT_N, c], inverse_alpha, intercept_prox)
             raw[c] = bias[c]
+        square = 0.0
         for k in range(size):
             x = data[start + k]
+            square += x * x
             z = 2 * n_outputs * (np.int64(indices[start + k]) & POSITIVE)
             for c in range(n_outputs):
                 w_kc = weight(numbers[z + c], numbers[z + n_outputs + c], inverse_alpha, prox)
@@ -283,14 +290,12 @@ def learn_outputs(
         for c in range(n_outputs):
             gradient[c] *= sample_weight[i]
             norm += gradient[c] * gradient[c]
-        if not (math.isfinite(value) and math.isfinite(norm)):
+        if not (math.isfinite(value) and fits(norm, square, state)):
             return total, t
         total += sample_weight[i] * value
 
         inverse_alpha = 1.0 / rates[min(t + 1, rates.size - 1)]
-        shrink, shrink_bias = clip_factors(
-            math.sqrt(norm), data[start : start + size], fit_intercept, clip
-        )
+        shrink, shrink_bias = clip_factors(math.sqrt(norm), square, fit_intercept, clip)
         for k in range(size):
             x = data[start + k]
             z = 2 * n_outputs * (np.int64(indices[start + k]) & POSITIVE)

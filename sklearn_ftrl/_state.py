@@ -29,7 +29,10 @@ def set_weights(state, w, alpha, prox):
             "Starting weights need beta, l2 or initial_accumulator_value above 0: else the first "
             "gradient forgets them."
         )
-    state[:, Z] = -w.T * curvature - np.sign(w.T) * prox.l1
+    z = -w.T * curvature - np.sign(w.T) * prox.l1
+    if np.abs(z).max() > np.finfo(state.dtype).max:
+        raise ValueError(f"Starting weights are too large for {state.dtype}.")
+    state[:, Z] = z
 
 
 def z(state):

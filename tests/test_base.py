@@ -623,8 +623,73 @@ def test_fit_refuses_weights_that_are_all_zero(kind):
 def test_prediction_refuses_a_corrupt_csr_matrix(rows, kind):
     estimator, y = kind
     model = estimator(tol=None).fit(random_rows(), y)
-    with pytest.raises(ValueError, match="valid CSR"):
-        model.predict(BAD_ROWS[rows][0]())
+    for _ in range(2):
+        with pytest.raises(ValueError, match="valid CSR"):
+            model.predict(BAD_ROWS[rows][0]())
+        model.sparsify()
+
+
+@pytest.mark.parametrize("container", [sparse.csr_array, sparse.csr_matrix, np.asarray])
+def test_a_sparsified_model_returns_plain_arrays_of_the_same_shape(container, kind):
+    estimator, y = kind
+    X = container(random_rows().toarray())
+    model = estimator(l1=3 * y.std(), max_iter=1, tol=None).fit(X, y)
+    methods = ["predict", "decision_function", "predict_proba"]
+    methods = [name for name in methods if hasattr(model, name)]
+    before = [getattr(model, name)(X) for name in methods]
+    for old, name in zip(before, methods, strict=True):
+        new = getattr(model.sparsify(), name)(X)
+        assert type(new) is np.ndarray
+        assert new.shape == old.shape
+        np.testing.assert_allclose(new, old, rtol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_a_gradient_too_large_for_the_state_is_refused_and_changes_nothing(dtype, kind):
+    estimator, y = kind
+    X = random_rows(dtype=dtype)
+    model = partial_fit(estimator(), X, y)
+    before = model.z_
+    huge = sparse.csr_array(np.full((1, 12), 1e38 if dtype == np.float32 else 1e200, dtype))
+    with pytest.raises(ValueError, match=r"row 0 .* too large for the state"):
+        partial_fit(model, huge, y[:1], labels=y)
+    np.testing.assert_array_equal(model.z_, before)
+    assert model.t_ == 60
+    assert np.isfinite(partial_fit(model, X, y).coef_).all()
+
+
+def test_starting_weights_too_large_for_float32_are_refused(kind):
+    estimator, y = kind
+    X = random_rows(dtype=np.float32)
+    coef = 1e39 + np.zeros_like(estimator(tol=None).fit(X, y).coef_, dtype=np.float64)
+    with pytest.raises(ValueError, match="too large for float32"):
+        estimator().fit(X, y, coef_init=coef)
+
+
+def test_a_schedule_that_fails_later_leaves_the_model_as_it_was(kind):
+    estimator, y = kind
+    model = estimator(tol=None).fit(random_rows(), y)
+    model.set_params(learning_rate=lambda steps: np.where(steps < 5, 0.5, 0.0))
+    before = model.z_
+    with pytest.raises(ValueError, match="learning_rate returned"):
+        model.fit(random_rows(), y)
+    np.testing.assert_array_equal(model.z_, before)
+
+
+def test_a_model_mapped_from_a_file_goes_on_learning(kind, tmp_path):
+    estimator, y = kind
+    X = random_rows()
+    model = partial_fit(estimator(), X, y)
+    joblib.dump(model, tmp_path / "model")
+    mapped = joblib.load(tmp_path / "model", mmap_mode="r")
+    np.testing.assert_array_equal(mapped.predict(X), model.predict(X))
+    assert_same_bits(partial_fit(mapped, X, y), partial_fit(model, X, y))
+
+
+def test_partial_fit_skips_the_validation_of_parameters_where_that_is_asked(kind):
+    estimator, y = kind
+    with sklearn.config_context(skip_parameter_validation=True):
+        partial_fit(estimator(verbose="loud"), random_rows(), y)
 
 
 def test_an_unfitted_model_says_so(kind):
@@ -722,6 +787,7 @@ def test_sparsify_predicts_the_same_and_frees_the_state(kind):
     for name in ["z_", "n_", "intercept_z_", "intercept_n_"]:
         with pytest.raises(ValueError, match="sparsify"):
             getattr(model, name)
+        assert not hasattr(model, name)
     with pytest.raises(ValueError, match="sparsify"):
         partial_fit(model, X, y)
     assert model.sparsify().coef_.nnz == np.count_nonzero(coef)
