@@ -32,7 +32,7 @@ def test_two_threads_learn_half_of_the_rows_each(n_classes, eager):
 @pytest.mark.compiled
 def test_threads_learn_as_well_as_one():
     rng = np.random.default_rng(0)
-    X = sparse.random_array((20_000, 500), density=0.02, rng=rng).tocsr()
+    X = sparse.random(20_000, 500, density=0.02, format="csr", random_state=0)
     y = X @ rng.normal(size=500) > 0
     params = {"learning_rate": 2.0, "max_iter": 5, "tol": None, "random_state": 0}
     one, two = (FtrlClassifier(n_jobs=n_jobs, **params).fit(X, y) for n_jobs in (1, 2))
