@@ -54,9 +54,10 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
     loss : {"log_loss", "hinge", "squared_hinge", "modified_huber"}, default="log_loss"
         The loss to be minimised. "log_loss" and "modified_huber" give probabilities.
     learning_rate : float or callable, default=0.5
-        alpha, above 0: the scale of every step. Larger learns faster and forgets faster. A
-        callable takes an array of step numbers from 0, one a row learned, and returns the
-        array of their rates. Use a function of a module, or functools.partial of one, where
+        alpha, above 0: the scale of every step. Larger learns faster and forgets faster. 0.5
+        suits rows of length 1: scale them (``sklearn.preprocessing.Normalizer``) or take
+        less for longer ones. A callable takes an array of step numbers from 0, one a row
+        learned, and returns the array of their rates. Use a function of a module, or functools.partial of one, where
         the model has to be pickled.
     learning_rate_power : float, default=-0.5
         -p, 0 or less: the learning rate falls as n^-p with the sum n of squared gradients. 0
@@ -67,8 +68,8 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
         0 or more: holds back the first steps of a coordinate, by a rate of about
         alpha / (beta + sqrt(n)).
     l1 : float, default=0.0
-        0 or more: how much evidence a weight needs to leave 0, as a sum of gradients.
-        Larger gives sparser models.
+        0 or more: how much evidence a weight needs to leave 0, as a sum of gradients, so more
+        rows need more of it. Larger gives sparser models.
     l2 : float, default=0.0
         0 or more: shrinks all weights. It adds l2/2 * ||w||^2 once to the sum of the losses
         over all rows, as the paper's lambda_2 does.
@@ -89,7 +90,9 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
     penalize_intercept : bool, default=False
         Whether ``l1``, ``l2`` and ``l2_shrinkage`` act on the intercept too.
     max_iter : int, default=20
-        Most passes over the rows that ``fit`` makes. ``partial_fit`` makes one.
+        Most passes over the rows that ``fit`` makes. ``partial_fit`` makes one. The loss that
+        ends ``fit`` is that of the rows learned, so on large noisy data fewer passes, or one,
+        may predict better: compare them on held-out rows.
     tol : float or None, default=1e-3
         ``fit`` ends when the loss has not fallen by more than ``tol`` below its best for
         ``n_iter_no_change`` passes. None: all ``max_iter`` passes are made.

@@ -29,9 +29,10 @@ class FtrlRegressor(RegressorMixin, BaseFtrl):
         loss of ``quantile``; "poisson" is half the Poisson deviance, for y of 0 or more,
         and learns the logarithm of the mean.
     learning_rate : float or callable, default=0.5
-        alpha, above 0: the scale of every step. Larger learns faster and forgets faster. A
-        callable takes an array of step numbers from 0, one a row learned, and returns the
-        array of their rates. Use a function of a module, or functools.partial of one, where
+        alpha, above 0: the scale of every step. Larger learns faster and forgets faster. 0.5
+        suits rows of length 1 and targets of deviation 1: scale them (``sklearn.preprocessing.Normalizer``) or take
+        less for longer ones. A callable takes an array of step numbers from 0, one a row
+        learned, and returns the array of their rates. Use a function of a module, or functools.partial of one, where
         the model has to be pickled.
     learning_rate_power : float, default=-0.5
         -p, 0 or less: the learning rate falls as n^-p with the sum n of squared gradients. 0
@@ -42,8 +43,8 @@ class FtrlRegressor(RegressorMixin, BaseFtrl):
         0 or more: holds back the first steps of a coordinate, by a rate of about
         alpha / (beta + sqrt(n)).
     l1 : float, default=0.0
-        0 or more: how much evidence a weight needs to leave 0, as a sum of gradients.
-        Larger gives sparser models.
+        0 or more: how much evidence a weight needs to leave 0, as a sum of gradients, so more
+        rows need more of it. Larger gives sparser models.
     l2 : float, default=0.0
         0 or more: shrinks all weights. It adds l2/2 * ||w||^2 once to the sum of the losses
         over all rows, as the paper's lambda_2 does.
@@ -68,7 +69,9 @@ class FtrlRegressor(RegressorMixin, BaseFtrl):
     quantile : float, default=0.5
         Between 0 and 1: the quantile that "quantile" learns.
     max_iter : int, default=20
-        Most passes over the rows that ``fit`` makes. ``partial_fit`` makes one.
+        Most passes over the rows that ``fit`` makes. ``partial_fit`` makes one. The loss that
+        ends ``fit`` is that of the rows learned, so on large noisy data fewer passes, or one,
+        may predict better: compare them on held-out rows.
     tol : float or None, default=1e-3
         ``fit`` ends when the loss has not fallen by more than ``tol`` below its best for
         ``n_iter_no_change`` passes. None: all ``max_iter`` passes are made.
