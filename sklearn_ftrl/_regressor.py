@@ -29,11 +29,12 @@ class FtrlRegressor(RegressorMixin, BaseFtrl):
         loss of ``quantile``; "poisson" is half the Poisson deviance, for y of 0 or more,
         and learns the logarithm of the mean.
     learning_rate : float or callable, default=0.5
-        alpha, above 0: the scale of every step. Larger learns faster and forgets faster. 0.5
-        suits rows of length 1 and targets of deviation 1: scale them (``sklearn.preprocessing.Normalizer``) or take
-        less for longer ones. A callable takes an array of step numbers from 0, one a row
-        learned, and returns the array of their rates. Use a function of a module, or functools.partial of one, where
-        the model has to be pickled.
+        alpha, above 0: the scale of every step. Larger learns faster and forgets faster.
+        0.5 suits rows of length 1 and targets of deviation 1: scale them
+        (``sklearn.preprocessing.Normalizer``) or take less for longer ones. A callable
+        takes an array of step numbers from 0, one a row learned, and returns the array of
+        their rates. Use a function of a module, or functools.partial of one, where the
+        model has to be pickled.
     learning_rate_power : float, default=-0.5
         -p, 0 or less: the learning rate falls as n^-p with the sum n of squared gradients. 0
         is plain stochastic gradient descent at the rate alpha / (1 + beta).
