@@ -260,9 +260,9 @@ def learn_outputs(
         for k in range(size):
             x = data[start + k]
             square += x * x
-            z = 2 * n_outputs * (np.int64(indices[start + k]) & POSITIVE)
+            at = 2 * n_outputs * (np.int64(indices[start + k]) & POSITIVE)
             for c in range(n_outputs):
-                w_kc = weight(numbers[z + c], numbers[z + n_outputs + c], inverse_alpha, prox)
+                w_kc = weight(numbers[at + c], numbers[at + n_outputs + c], inverse_alpha, prox)
                 w[k * n_outputs + c] = w_kc
                 raw[c] += w_kc * x
 
@@ -298,11 +298,11 @@ def learn_outputs(
         shrink, shrink_bias = clip_factors(math.sqrt(norm), square, fit_intercept, clip)
         for k in range(size):
             x = data[start + k]
-            z = 2 * n_outputs * (np.int64(indices[start + k]) & POSITIVE)
+            at = 2 * n_outputs * (np.int64(indices[start + k]) & POSITIVE)
             for c in range(n_outputs):
-                numbers[z + c], numbers[z + n_outputs + c] = step(
-                    numbers[z + c],
-                    numbers[z + n_outputs + c],
+                numbers[at + c], numbers[at + n_outputs + c] = step(
+                    numbers[at + c],
+                    numbers[at + n_outputs + c],
                     w[k * n_outputs + c],
                     shrink * gradient[c],
                     x,
