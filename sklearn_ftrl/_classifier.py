@@ -106,10 +106,10 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
         n_samples / (n_classes * count of the class), in ``fit`` alone.
     n_jobs : int or None, default=None
         Threads that learn, and predict, at the same time. None is 1, whatever joblib is told;
-        -1 is a thread a core. Several learn parts of the rows on the same weights without a
-        lock (Hogwild), and some steps are lost: faster on large sparse data with about the
-        same loss, but single weights and predictions differ from run to run. Not for
-        dense rows.
+        -1 is a thread a core. Prediction gives the same bits, sooner. Learning does not:
+        threads step on the same weights without a lock (Hogwild), some steps are lost, and
+        single weights differ from run to run, at about the same loss. It is faster only
+        where rows seldom share features; on common ones the threads wait for each other.
     warm_start : bool, default=False
         Whether ``fit`` goes on from what was learned before.
     random_state : int, RandomState instance or None, default=None
