@@ -123,6 +123,7 @@ def learn_one_output(
         for k in range(padded):
             w[k] = weight(z[k], root_n[k], inverse_alpha, prox)
             raw += w[k] * x[k]
+        # Here and below, no function that takes arrays: it would count references in each row.
         prefetch(indptr, order[min(t + 2 * FAR, order.size - 1)])
         ahead = order[min(t + FAR, order.size - 1)]
         prefetch(y, ahead)
