@@ -13,7 +13,7 @@ from scipy import sparse
 from sklearn import get_config
 from sklearn.base import BaseEstimator, _fit_context
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_array, check_random_state
+from sklearn.utils import assert_all_finite, check_array, check_random_state
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -169,7 +169,10 @@ class BaseFtrl(BaseEstimator):
     def _take(self, X, y, sample_weight, fresh, **classes):
         """Return rows, targets, weights and an order for the kernel; make the state ready."""
         dtype = [np.float64, np.float32] if fresh else self._state.dtype
-        X, y = validate_data(self, X, y, accept_sparse="csr", dtype=dtype, reset=fresh)
+        checks = {"accept_sparse": "csr", "dtype": dtype, "reset": fresh}
+        X, y = validate_data(self, X, y, ensure_all_finite=not sparse.issparse(X), **checks)
+        if sparse.issparse(X):
+            _check_finite(X.data, self)
         sample_weight = _check_sample_weight(sample_weight, X.shape[0])
         targets, sample_weight = self._encode(y, sample_weight, fresh, **classes)
         rows = _as_rows(X)
@@ -294,7 +297,7 @@ class BaseFtrl(BaseEstimator):
             self._intercept_prox,
             clip,
             bool(self.fit_intercept),
-            self._state,
+            self._state.reshape(-1),
             self._intercept_state[0],
             raws,
         )
@@ -308,34 +311,42 @@ class BaseFtrl(BaseEstimator):
     def _raw_predictions(self, X):
         """Return the linear predictor, of shape (n_samples, n_outputs)."""
         check_is_fitted(self)
-        dtype = self._coef.dtype if hasattr(self, "_coef") else self._state.dtype
+        sparsified = hasattr(self, "_coef")
+        dtype = self._coef.dtype if sparsified else self._state.dtype
         checks = {"accept_sparse": "csr", "dtype": dtype, "reset": False}
-        # NaN and inf show in the result, which is much smaller, if the kernel makes it.
-        by_kernel = sparse.issparse(X) and not hasattr(self, "_coef")
-        X = validate_data(self, X, ensure_all_finite=not by_kernel, **checks)
-        rows = _as_rows(X) if sparse.issparse(X) else None
-        if hasattr(self, "_coef"):
-            raw = X @ self._coef.T
-            raw = (raw.toarray() if sparse.issparse(raw) else np.asarray(raw)) + self._intercept
-        elif rows is None:
-            raw = X @ self._weights() + self.intercept_
-        elif X.nnz < X.shape[1]:  # spare a look at all n_features weights
-            raw = np.empty((X.shape[0], self._state.shape[2]))
+        # NaN and inf show in the result, which is much smaller than X.
+        X = validate_data(self, X, ensure_all_finite=not sparse.issparse(X), **checks)
+        if not sparse.issparse(X):
+            return X @ self._weights() + self.intercept_
+        rows, raw = _as_rows(X), np.tile(self.intercept_, (X.shape[0], 1))
+        if not sparsified and X.nnz < X.shape[1]:  # spare a look at all n_features weights
             order, rates, nothing = np.arange(len(raw)), np.array([self._alpha]), _frozen([], float)
             self._pass(rows, order, rates, nothing, nothing, loss=None, raws=raw)
         else:
-            raw, weights = np.tile(self.intercept_, (X.shape[0], 1)), self._weights()
+            if sparsified and sparse.issparse(self._coef) and X.nnz < self._coef.nnz:
+                weights = _look_up(self._coef, rows.indices)
+                own = np.arange(rows.indices.size, dtype=rows.indices.dtype)
+                rows = rows._replace(indices=_frozen(own))
+            else:
+                weights = self._weights()
             parts = _split(len(raw), self._n_threads(X.nnz * raw.shape[1]))
             calls = [
                 (rows._replace(indptr=rows.indptr[a : b + 1]), weights, raw[a:b]) for a, b in parts
             ]
             _in_threads(multiply, calls)
-        if by_kernel and not np.isfinite(raw).all():
-            validate_data(self, X, **checks)
+        if not np.isfinite(raw).all():
+            _check_finite(X.data, self)
         return raw
 
     def _weights(self):
-        return _state.coefficients(self._state, self._alpha, self._prox)
+        """Return the weights as an array of shape (n_features, n_outputs), float64."""
+        if not hasattr(self, "_coef"):
+            return _state.coefficients(self._state, self._alpha, self._prox)
+        if not sparse.issparse(self._coef):
+            return np.ascontiguousarray(self._coef.T, np.float64)
+        weights = np.zeros(self._coef.shape[::-1])  # its memory comes with use
+        weights[self._coef.indices, self._coef.nonzero()[0]] = self._coef.data
+        return weights
 
     @property
     def coef_(self):
@@ -495,6 +506,25 @@ def _check_init(init, name, shape):
     if init.shape != shape and (1, *init.shape) != shape:
         raise ValueError(f"{name}.shape == {init.shape}, expected {shape}!")
     return init.reshape(shape)
+
+
+def _look_up(coef, indices):
+    """Return the weights of these features, a row each, from a CSR matrix."""
+    weights = np.zeros((indices.size, coef.shape[0]))
+    for output, (start, stop) in enumerate(itertools.pairwise(coef.indptr)):
+        if start < stop:
+            columns = coef.indices[start:stop]
+            at = np.searchsorted(columns, indices).clip(max=stop - start - 1)
+            weights[:, output] = np.where(columns[at] == indices, coef.data[start + at], 0.0)
+    return weights
+
+
+def _check_finite(data, estimator):
+    """Raise scikit-learn's error for NaN and inf in X; one product finds them sooner."""
+    with np.errstate(all="ignore"):
+        square = np.dot(data, data)
+    if not np.isfinite(square):
+        assert_all_finite(data, estimator_name=type(estimator).__name__, input_name="X")
 
 
 def _as_rows(X):

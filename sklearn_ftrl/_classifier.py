@@ -399,9 +399,13 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
     def _index(self, y):
         """Return the index of each label in classes_."""
         try:
-            index = np.searchsorted(self.classes_, y)
-            index[index == self.classes_.size] = 0
-            unseen = y[self.classes_[index] != y]
+            if self.classes_.size == 2:
+                index = np.where(y == self.classes_[1], 1, 0)
+                unseen = y[(index == 0) & (y != self.classes_[0])]
+            else:
+                index = np.searchsorted(self.classes_, y)
+                index[index == self.classes_.size] = 0
+                unseen = y[self.classes_[index] != y]
         except TypeError:  # labels that cannot be compared, as strings and numbers
             unseen = y
         if unseen.size:

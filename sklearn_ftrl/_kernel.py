@@ -88,7 +88,7 @@ def learn_one_output(
     intercept_prox,
     clip,
     fit_intercept,
-    state,  # IN/OUT
+    pairs,  # IN/OUT, the state, flat
     intercept,  # IN/OUT
     raws,  # OUT, of shape (n_rows, n_outputs), or None
 ):
@@ -99,8 +99,8 @@ def learn_one_output(
     of all where a row's loss or gradient is too large; that row has changed nothing.
     """
     data, indices, indptr, longest = rows
-    pairs = state.ravel()
-    z, root_n, x, w = np.zeros((4, LANES * -(-longest // LANES)))
+    padded = LANES * -(-longest // LANES)
+    z, root_n, x, w = np.empty(padded), np.empty(padded), np.empty(padded), np.empty(padded)
     total = 0.0
     for t in range(order.size):
         i = order[t]
@@ -144,7 +144,7 @@ def learn_one_output(
             continue
         value, gradient = loss_and_gradient(loss, y[i], raw + bias)
         gradient *= sample_weight[i]
-        if not (math.isfinite(value) and fits(gradient * gradient, square, state)):
+        if not (math.isfinite(value) and fits(gradient * gradient, square, pairs)):
             return total, t
         total += sample_weight[i] * value
 
@@ -237,16 +237,15 @@ def learn_outputs(
     intercept_prox,
     clip,
     fit_intercept,
-    state,  # IN/OUT
+    numbers,  # IN/OUT, the state, flat
     intercept,  # IN/OUT
     raws,  # OUT, of shape (n_rows, n_outputs), or None
 ):
     """Do what learn_one_output does for several: in place, vector code over the outputs."""
     data, indices, indptr, longest = rows
-    n_outputs = state.shape[2]
-    numbers = state.ravel()
+    n_outputs = intercept.shape[1]
     w = np.empty(longest * n_outputs)
-    bias, raw, gradient = np.empty((3, n_outputs))
+    bias, raw, gradient = np.empty(n_outputs), np.empty(n_outputs), np.empty(n_outputs)
     total = 0.0
     for t in range(order.size):
         i = order[t]
@@ -291,7 +290,7 @@ def learn_outputs(
         for c in range(n_outputs):
             gradient[c] *= sample_weight[i]
             norm += gradient[c] * gradient[c]
-        if not (math.isfinite(value) and fits(norm, square, state)):
+        if not (math.isfinite(value) and fits(norm, square, numbers)):
             return total, t
         total += sample_weight[i] * value
 
@@ -471,17 +470,21 @@ def multiply(rows, w, out):
 def inspect_rows(indices, indptr, n_features):
     """Return the size of the longest row, and whether indices increase within each row.
 
-    The size is -1 where indptr or an index is out of range.
+    The size is -1 where indptr is out of range. An index that is shows where the rows
+    increase: there it can only be the first or the last of a row.
     """
     longest, out_of_range, descents = 0, 0, 0
+    if indptr[0] != 0:
+        return -1, False
     for i in range(indptr.size - 1):
         start, stop = indptr[i], indptr[i + 1]
-        if start < 0 or stop < start or stop > indices.size:
+        if stop < start or stop > indices.size:
             return -1, False
+        if start == stop:
+            continue
         longest = max(longest, stop - start)
         row = indices[start:stop]
-        for k in range(row.size):  # without a way out, so that both loops are vector code
-            out_of_range += (row[k] < 0) | (row[k] >= n_features)
-        for k in range(row.size - 1):
+        for k in range(row.size - 1):  # without a way out, so that it is vector code
             descents += row[k + 1] <= row[k]
-    return (-1 if out_of_range else longest), descents == 0
+        out_of_range += (row[0] < 0) | (row[row.size - 1] >= n_features)
+    return (-1 if out_of_range and not descents else longest), descents == 0
