@@ -1,20 +1,23 @@
 """What the estimators share: parameters, validation, epochs, and the border to the kernel."""
 
+import functools
 import itertools
 import operator
 import time
 import warnings
 from numbers import Integral, Real
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 from joblib import effective_n_jobs
 from scipy import sparse
 from sklearn import get_config
-from sklearn.base import BaseEstimator, _fit_context
+from sklearn.base import BaseEstimator, _fit_context, is_classifier
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import assert_all_finite, check_array, check_random_state
-from sklearn.utils._param_validation import Interval
+from sklearn.metrics import check_scoring, get_scorer_names
+from sklearn.model_selection import train_test_split
+from sklearn.utils import _safe_indexing, assert_all_finite, check_array, check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -27,11 +30,34 @@ from ._kernel import (
     learn_one_output,
     learn_outputs,
     multiply,
+    squares,
+    total_loss,
 )
 
 # A running kernel does not hear Ctrl-C: weights learned between two looks, about 0.1 s.
 BLOCK = 2**23
 WORK_OF_A_THREAD = 2**18  # weights, some milliseconds: less does not pay for a thread's start
+MANY_ROWS = 2000  # early_stopping="auto" holds out rows of more than these
+
+
+class Batch(NamedTuple):
+    """Rows with their targets and weights, and the order in which to take them."""
+
+    rows: Rows
+    targets: np.ndarray
+    weights: np.ndarray
+    order: np.ndarray
+
+
+class Scales(NamedTuple):
+    """What "auto" stands for: the coefficients' rate and beta, and the intercept's in them."""
+
+    n_rows: int  # that they were found in
+    rate: float
+    beta: float
+    intercept_rate: float
+    intercept_beta: float
+    intercept: np.ndarray | None  # to start from
 
 
 class BaseFtrl(BaseEstimator):
@@ -42,10 +68,14 @@ class BaseFtrl(BaseEstimator):
     """
 
     _parameter_constraints: ClassVar[dict] = {
-        "learning_rate": [Interval(Real, 0, None, closed="neither"), callable],
+        "learning_rate": [
+            StrOptions({"auto"}),
+            Interval(Real, 0, None, closed="neither"),
+            callable,
+        ],
         "learning_rate_power": [Interval(Real, None, 0, closed="right")],
         "initial_accumulator_value": [Interval(Real, 0, None, closed="left")],
-        "beta": [Interval(Real, 0, None, closed="left")],
+        "beta": [StrOptions({"auto"}), Interval(Real, 0, None, closed="left")],
         "l1": [Interval(Real, 0, None, closed="left")],
         "l2": [Interval(Real, 0, None, closed="left")],
         "l2_shrinkage": [Interval(Real, 0, None, closed="left")],
@@ -57,6 +87,9 @@ class BaseFtrl(BaseEstimator):
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left"), None],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "early_stopping": ["boolean", StrOptions({"auto"})],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "scoring": [StrOptions(set(get_scorer_names())), callable, None],
         "shuffle": ["boolean"],
         "n_jobs": [
             Interval(Integral, 1, None, closed="left"),
@@ -74,7 +107,18 @@ class BaseFtrl(BaseEstimator):
         return tags
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, sample_weight=None, *, coef_init=None, intercept_init=None):
+    def fit(
+        self,
+        X,
+        y,
+        sample_weight=None,
+        *,
+        coef_init=None,
+        intercept_init=None,
+        X_val=None,
+        y_val=None,
+        sample_weight_val=None,
+    ):
         """Learn from X and y in passes over the rows, until the loss stops falling.
 
         Parameters
@@ -92,6 +136,12 @@ class BaseFtrl(BaseEstimator):
             ``warm_start`` too. None: start from 0, or go on if ``warm_start``.
         intercept_init : array-like of the shape of ``intercept_``, default=None
             Intercepts to start from.
+        X_val : {array-like, sparse matrix} of shape (n_val, n_features), default=None
+            Rows for early stopping, instead of some that are held out of X.
+        y_val : array-like of shape (n_val,), default=None
+            Their target values.
+        sample_weight_val : array-like of shape (n_val,), default=None
+            Factors, 0 or more, of their losses.
 
         Returns
         -------
@@ -101,7 +151,7 @@ class BaseFtrl(BaseEstimator):
         Raises
         ------
         ValueError, TypeError
-            If a parameter, X, y or sample_weight is not valid, or if all weights are 0. The
+            If a parameter, X, y or a weight is not valid, or if all weights are 0. The
             estimator is then as it was before the call. Also if a row's loss or gradient is
             too large for the state, or ``learning_rate`` fails in a later pass: the rows
             before that are then learned, and ``t_`` counts them.
@@ -115,40 +165,57 @@ class BaseFtrl(BaseEstimator):
         fresh = init or not (self.warm_start and hasattr(self, "_state"))
         with _UnchangedOnError(self):
             random_state = check_random_state(self.random_state)
-            rows, targets, weights, order = self._take(X, y, sample_weight, fresh, **known)
-            if init:
-                self._start_from(coef_init, intercept_init)
-            if not order.size:
+            batch, sample_weight = self._take(X, y, sample_weight, fresh, **known)
+            if not batch.order.size:
                 raise ValueError(
                     "Sample weights must contain at least one non-zero number (class_weight "
                     "counts as well)."
                 )
-        self.n_iter_, self.loss_curve_ = 0, []
-        best_loss, stale_epochs = np.inf, 0
-        while self.n_iter_ < self.max_iter:
+            validate = None
+            if X_val is not None or y_val is not None:
+                validate = self._validation(X_val, y_val, sample_weight_val)
+            elif self.early_stopping is True or (
+                self.early_stopping == "auto" and batch.order.size > MANY_ROWS
+            ):
+                batch, validate = self._hold_out(batch, X, y, sample_weight, random_state)
+            if init:
+                self._start_from(coef_init, intercept_init)
+        best, best_state, stale_epochs = np.inf, {}, 0
+        self.loss_curve_, self.validation_curve_ = [], []
+        for epoch in range(1, self.max_iter + 1):
             start = time.perf_counter()
             if self.shuffle:
-                order = random_state.permutation(order)
-            loss = self._learn(rows, targets, weights, order)
-            self.n_iter_ += 1
+                batch = batch._replace(order=random_state.permutation(batch.order))
+            loss = self._learn(batch)
+            self.n_iter_ = epoch
             self.loss_curve_.append(loss)
             self.progressive_loss_ = self.loss_curve_[0]
+            report = f"Epoch {epoch}: loss {loss:.6g}"
+            if validate:
+                self.validation_curve_.append(validate())
+                report += f", validation {self.validation_curve_[-1]:.6g}"
+                loss = self.validation_curve_[-1] * (-1 if self.scoring else 1)
             if self.verbose:
-                seconds = time.perf_counter() - start
-                print(f"Epoch {self.n_iter_}: loss {loss:.6g}, {seconds:.2f} s")
-
-            if self.tol is not None:
-                stale_epochs = stale_epochs + 1 if loss > best_loss - self.tol else 0
-                best_loss = min(best_loss, loss)
-                if stale_epochs >= self.n_iter_no_change:
-                    return self
-        if self.tol is not None:
-            warnings.warn(
-                f"max_iter={self.max_iter} epochs passed before the loss stopped falling. "
-                "Consider increasing max_iter, or tol.",
-                ConvergenceWarning,
-                stacklevel=3,  # past _fit_context's wrapper
-            )
+                print(f"{report}, {time.perf_counter() - start:.2f} s")
+            if epoch == 1:
+                enough = (self.tol or 0.0) * abs(loss)
+            if epoch == 1 or loss < best - enough:
+                best, stale_epochs, self.best_iter_ = loss, 0, epoch
+                if validate:
+                    best_state = self._copied_state(best_state)
+            else:
+                stale_epochs += 1
+            if self.tol is not None and stale_epochs >= self.n_iter_no_change:
+                break
+        else:
+            if self.tol is not None and 1 < self.max_iter and not stale_epochs:
+                warnings.warn(
+                    f"The loss still fell in the last of max_iter={self.max_iter} epochs. "
+                    "Consider increasing max_iter, or tol.",
+                    ConvergenceWarning,
+                    stacklevel=3,  # past _fit_context's wrapper
+                )
+        vars(self).update(best_state)
         return self
 
     def _partial_fit(self, X, y, sample_weight, **classes):
@@ -160,45 +227,120 @@ class BaseFtrl(BaseEstimator):
             )
         fresh = not hasattr(self, "_state")
         with _UnchangedOnError(self):
-            rows, targets, weights, order = self._take(X, y, sample_weight, fresh, **classes)
-        if order.size:
-            loss = self._learn(rows, targets, weights, order)
+            batch, _ = self._take(X, y, sample_weight, fresh, **classes)
+        if batch.order.size:
+            loss = self._learn(batch)
             self.n_iter_, self.loss_curve_, self.progressive_loss_ = 1, [loss], loss
+            for name in ["best_iter_", "validation_curve_"]:  # of a fit before
+                vars(self).pop(name, None)
         return self
 
     def _take(self, X, y, sample_weight, fresh, **classes):
-        """Return rows, targets, weights and an order for the kernel; make the state ready."""
+        """Return what the kernel learns, and the weights without those of classes."""
         dtype = [np.float64, np.float32] if fresh else self._state.dtype
-        checks = {"accept_sparse": "csr", "dtype": dtype, "reset": fresh}
-        X, y = validate_data(self, X, y, ensure_all_finite=not sparse.issparse(X), **checks)
-        if sparse.issparse(X):
-            _check_finite(X.data, self)
-        sample_weight = _check_sample_weight(sample_weight, X.shape[0])
-        targets, sample_weight = self._encode(y, sample_weight, fresh, **classes)
+        X, y, sample_weight = self._check(X, y, sample_weight, dtype, fresh)
+        targets = self._encode(y, fresh, **classes)
+        weights = self._weigh(sample_weight, targets, y)
         rows = _as_rows(X)
         if fresh:
-            for name in ["_coef", "_intercept", "n_iter_", "loss_curve_", "progressive_loss_"]:
+            fitted = ["_coef", "_intercept", "_scales", "n_iter_", "best_iter_", "loss_curve_"]
+            for name in [*fitted, "validation_curve_", "progressive_loss_"]:
                 vars(self).pop(name, None)
             n_outputs, n0 = self._n_outputs(), self.initial_accumulator_value
             self._state = _state.start(X.shape[1], n_outputs, X.dtype, n0)
             self._intercept_state = _state.start(1, n_outputs, np.float64, n0)
             self.t_ = 0
-        order = np.flatnonzero(sample_weight)
-        if fresh or order.size:
-            self._take_parameters()
-            self._rates(order.size)  # a schedule that fails does so before a row is learned
+        order = np.flatnonzero(weights)
+        batch = Batch(rows, _frozen(targets, np.float64), _frozen(weights, np.float64), order)
         if not self._state.flags.writeable:  # from a file that is mapped into memory
             self._state, self._intercept_state = self._state.copy(), self._intercept_state.copy()
-        return rows, _frozen(targets, np.float64), _frozen(sample_weight, np.float64), order
+        if fresh or order.size:
+            self._take_parameters(batch)
+            self._rates(order.size)  # a schedule that fails does so before a row is learned
+            if self.t_ == 0 and self.learning_rate == "auto" and self.fit_intercept:
+                start, prox = self._scales.intercept, self._intercept_prox
+                if start is not None and (prox.beta or self.initial_accumulator_value):
+                    _state.set_weights(self._intercept_state, start, self._alpha, prox)
+        return batch, sample_weight
 
-    def _take_parameters(self):
-        """Keep what weights are read with: set_params acts at the next fit or partial_fit."""
-        beta, l1, l2, l2_shrinkage = map(float, (self.beta, self.l1, self.l2, self.l2_shrinkage))
-        power = None if self.learning_rate_power == -0.5 else -2.0 * self.learning_rate_power
-        self._prox = Prox(beta, l1, l2, l2_shrinkage or None, power)
-        self._intercept_prox = (
-            self._prox if self.penalize_intercept else Prox(beta, 0.0, 0.0, None, power)
+    def _check(self, X, y, sample_weight, dtype, reset):
+        """Return the arguments as checked arrays."""
+        finite = not sparse.issparse(X)
+        checks = {"accept_sparse": "csr", "dtype": dtype, "reset": reset}
+        X, y = validate_data(self, X, y, ensure_all_finite=finite, **checks)
+        if sparse.issparse(X):
+            _check_finite(X.data, self)
+        return X, y, _check_sample_weight(sample_weight, X.shape[0])
+
+    def _hold_out(self, batch, X, y, sample_weight, random_state):
+        """Return the rows to learn, and a function that judges the model by the others."""
+        strata = None
+        if self.shuffle and is_classifier(self):
+            strata = batch.targets[batch.order]
+            counts = np.unique(strata, return_counts=True)[1]
+            if counts.min() == 1 or counts.size > self.validation_fraction * strata.size:
+                strata = None  # a class is too rare to be in both parts
+        learned, held_out = train_test_split(
+            batch.order,
+            test_size=self.validation_fraction,
+            shuffle=self.shuffle,
+            stratify=strata,
+            random_state=random_state,
         )
+        if self.scoring is None:
+            judged = batch._replace(weights=sample_weight, order=held_out)
+            validate = functools.partial(self._mean_loss, judged)
+        else:
+            X = X.tocsr() if sparse.issparse(X) else X
+            validate = self._scorer(*(_safe_indexing(a, held_out) for a in (X, y, sample_weight)))
+        return batch._replace(order=learned), validate
+
+    def _validation(self, X, y, sample_weight):
+        """Return a function that judges the model by rows of the caller's."""
+        if X is None or y is None:
+            raise ValueError("X_val and y_val must be given together.")
+        if self.early_stopping is False:
+            raise ValueError("X_val is for early stopping, and early_stopping is False.")
+        rows, labels, weights = self._check(X, y, sample_weight, self._state.dtype, False)
+        order = np.flatnonzero(weights)
+        if not order.size:
+            raise ValueError("sample_weight_val must contain at least one non-zero number.")
+        targets = _frozen(self._encode(labels, False), np.float64)
+        if self.scoring is not None:
+            return self._scorer(X, y, weights)
+        return functools.partial(self._mean_loss, Batch(_as_rows(rows), targets, weights, order))
+
+    def _scorer(self, X, y, sample_weight):
+        """Return a function that scores the model as ``scoring`` says."""
+        score = check_scoring(self, scoring=self.scoring)
+        weights = {} if np.ptp(sample_weight) == 0 else {"sample_weight": sample_weight}
+        return lambda: score(self, X, y, **weights)
+
+    def _mean_loss(self, batch):
+        """Return the weighted mean of the losses, learning nothing."""
+        y, weights = batch.targets[batch.order], batch.weights[batch.order]
+        raws = self._raws(batch.rows, batch.order)
+        return total_loss(self._loss(), y, weights, raws) / weights.sum()
+
+    def _copied_state(self, copy):
+        """Return the state of this moment, in the arrays of an earlier copy if there is one."""
+        for name in ["_state", "_intercept_state"]:
+            copy.setdefault(name, np.empty_like(getattr(self, name)))[:] = getattr(self, name)
+        return copy | {"_alpha": self._alpha, "t_": self.t_}
+
+    def _take_parameters(self, batch):
+        """Keep what weights are read with: set_params acts at the next fit or partial_fit."""
+        scales = self._auto_scales(batch)
+        beta = intercept_beta = self.beta
+        if self.beta == "auto":
+            beta, intercept_beta = scales.beta, scales.intercept_beta
+        rate = scales.intercept_rate if self.learning_rate == "auto" else 1.0
+        l1, l2, l2_shrinkage = map(float, (self.l1, self.l2, self.l2_shrinkage))
+        power = None if self.learning_rate_power == -0.5 else -2.0 * self.learning_rate_power
+        self._prox = Prox(1.0, float(beta), l1, l2, l2_shrinkage or None, power)
+        self._intercept_prox = self._prox._replace(rate=rate, beta=float(intercept_beta))
+        if not self.penalize_intercept:
+            self._intercept_prox = self._intercept_prox._replace(l1=0.0, l2=0.0, l2_shrinkage=None)
         self._learned_loss = self.loss
         self._alpha = self._rates(0)[-1]
 
@@ -218,10 +360,44 @@ class BaseFtrl(BaseEstimator):
             raise ValueError(f"At most one of {' and '.join(given)} may be given.")
         self._valid_params = params
 
+    def _auto_scales(self, batch):
+        """Return what "auto" stands for; it is found in the first rows that are not empty.
+
+        A weight has the unit of the raw prediction by that of x, a gradient that of the loss's
+        slope times that of x: so the numbers follow the scales of x, y and sample weights, at
+        any power of n. The intercept is a feature that is as large as those of X.
+        """
+        if "auto" not in (self.learning_rate, self.beta):
+            return None
+        if getattr(self, "_scales", None) and self._scales.n_rows:
+            return self._scales
+        total, longest, n_rows, n_numbers = squares(batch.rows, batch.order)
+        if not np.isfinite(total):
+            raise ValueError('X is too large for learning_rate="auto" or beta="auto".')
+        if not n_rows:
+            self._scales = Scales(0, 1.0, 1.0, 1.0, 1.0, None)
+            return self._scales
+        weights = batch.weights[batch.order]
+        raw, slope, intercept = self._target_scales(batch.targets[batch.order], weights)
+        length = np.sqrt(longest if self.loss == "poisson" else total / n_rows)
+        x = np.sqrt(total / n_numbers)
+        gradient = slope * x * weights.mean()
+        power = -2.0 * self.learning_rate_power
+        self._scales = Scales(
+            n_rows,
+            rate=raw / length * gradient ** (power - 1.0),
+            beta=gradient**power,
+            intercept_rate=x ** (2.0 - power),
+            intercept_beta=(gradient / x) ** power,
+            intercept=intercept,
+        )
+        return self._scales
+
     def _rates(self, n_steps):
         """Return the learning rates of the next steps, that of the step before in front."""
         if not callable(self.learning_rate):
-            return np.array([float(self.learning_rate)])
+            auto = self.learning_rate == "auto"
+            return np.array([self._scales.rate if auto else float(self.learning_rate)])
         steps = np.arange(self.t_ - 1, self.t_ + n_steps).clip(0)
         rates = np.asarray(self.learning_rate(steps), np.float64)
         if rates.shape != steps.shape:
@@ -240,13 +416,12 @@ class BaseFtrl(BaseEstimator):
             coef = _check_init(coef_init, "coef_init", (n_outputs, n_features))
             _state.set_weights(self._state, coef, self._alpha, self._prox)
         if intercept_init is not None:
-            intercept = _check_init(intercept_init, "intercept_init", (n_outputs,))
-            _state.set_weights(
-                self._intercept_state, intercept[:, np.newaxis], self._alpha, self._intercept_prox
-            )
+            intercept = _check_init(intercept_init, "intercept_init", (n_outputs,))[:, np.newaxis]
+            _state.set_weights(self._intercept_state, intercept, self._alpha, self._intercept_prox)
 
-    def _learn(self, rows, targets, weights, order):
+    def _learn(self, batch):
         """Make one pass in this order; return the weighted mean of the losses before learning."""
+        rows, targets, weights, order = batch
         row_cost = self._state.shape[2] * (1 + rows.data.size // (rows.indptr.size - 1))
         n_threads = self._n_threads(row_cost * order.size)
         step = max(1, n_threads * BLOCK // row_cost)
@@ -281,7 +456,7 @@ class BaseFtrl(BaseEstimator):
                         "for the state. Lower learning_rate, raise beta, or scale X and y. The "
                         f"model keeps the {self.t_} rows learned until then."
                     )
-        return total / weights.sum()
+        return total / weights[order].sum()
 
     def _pass(self, rows, order, rates, targets, weights, loss, clip=None, raws=None):
         """Call the kernel."""
@@ -311,32 +486,36 @@ class BaseFtrl(BaseEstimator):
     def _raw_predictions(self, X):
         """Return the linear predictor, of shape (n_samples, n_outputs)."""
         check_is_fitted(self)
-        sparsified = hasattr(self, "_coef")
-        dtype = self._coef.dtype if sparsified else self._state.dtype
+        dtype = self._coef.dtype if hasattr(self, "_coef") else self._state.dtype
         checks = {"accept_sparse": "csr", "dtype": dtype, "reset": False}
         # NaN and inf show in the result, which is much smaller than X.
         X = validate_data(self, X, ensure_all_finite=not sparse.issparse(X), **checks)
         if not sparse.issparse(X):
             return X @ self._weights() + self.intercept_
-        rows, raw = _as_rows(X), np.tile(self.intercept_, (X.shape[0], 1))
-        if not sparsified and X.nnz < X.shape[1]:  # spare a look at all n_features weights
-            order, rates, nothing = np.arange(len(raw)), np.array([self._alpha]), _frozen([], float)
-            self._pass(rows, order, rates, nothing, nothing, loss=None, raws=raw)
-        else:
-            if sparsified and sparse.issparse(self._coef) and X.nnz < self._coef.nnz:
-                weights = _look_up(self._coef, rows.indices)
-                own = np.arange(rows.indices.size, dtype=rows.indices.dtype)
-                rows = rows._replace(indices=_frozen(own))
-            else:
-                weights = self._weights()
-            parts = _split(len(raw), self._n_threads(X.nnz * raw.shape[1]))
-            calls = [
-                (rows._replace(indptr=rows.indptr[a : b + 1]), weights, raw[a:b]) for a, b in parts
-            ]
-            _in_threads(multiply, calls)
-        if not np.isfinite(raw).all():
+        raws = self._raws(_as_rows(X), np.arange(X.shape[0]))
+        if not np.isfinite(raws).all():
             _check_finite(X.data, self)
-        return raw
+        return raws
+
+    def _raws(self, rows, order):
+        """Return the linear predictor of rows in this order."""
+        n_rows, n_numbers = rows.indptr.size - 1, rows.data.size
+        sparsified = hasattr(self, "_coef")
+        if not sparsified and n_numbers < self._state.shape[0]:  # spare a look at all weights
+            raws = np.empty((n_rows, self._state.shape[2]))
+            rates, nothing = np.array([self._alpha]), _frozen([], float)
+            self._pass(rows, order, rates, nothing, nothing, loss=None, raws=raws)
+            return raws[order]
+        if sparsified and sparse.issparse(self._coef) and n_numbers < self._coef.nnz:
+            weights = _look_up(self._coef, rows.indices)
+            own = np.arange(n_numbers, dtype=rows.indices.dtype)
+            rows = rows._replace(indices=_frozen(own))
+        else:
+            weights = self._weights()
+        raws = np.tile(self.intercept_, (order.size, 1))
+        parts = _split(order.size, self._n_threads(n_numbers * raws.shape[1]))
+        _in_threads(multiply, [(rows, order[a:b], weights, raws[a:b]) for a, b in parts])
+        return raws
 
     def _weights(self):
         """Return the weights as an array of shape (n_features, n_outputs), float64."""
@@ -362,6 +541,16 @@ class BaseFtrl(BaseEstimator):
             return self._intercept
         weights = _state.coefficients(self._intercept_state, self._alpha, self._intercept_prox)
         return weights[0]
+
+    @property
+    def learning_rate_(self):
+        check_is_fitted(self)
+        return float(self._alpha)
+
+    @property
+    def beta_(self):
+        check_is_fitted(self)
+        return self._prox.beta
 
     @property
     def z_(self):

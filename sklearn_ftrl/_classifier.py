@@ -53,20 +53,20 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
     ----------
     loss : {"log_loss", "hinge", "squared_hinge", "modified_huber"}, default="log_loss"
         The loss to be minimised. "log_loss" and "modified_huber" give probabilities.
-    learning_rate : float or callable, default=0.5
-        alpha, above 0: the scale of every step. Larger learns faster and forgets faster.
-        0.5 suits rows of length 1: scale them (``sklearn.preprocessing.Normalizer``) or
-        take less for longer ones. A callable takes an array of step numbers from 0, one a
-        row learned, and returns the array of their rates. Use a function of a module, or
-        functools.partial of one, where the model has to be pickled.
+    learning_rate : "auto", float or callable, default="auto"
+        alpha, above 0: the scale of every step. Larger learns faster and forgets faster. "auto"
+        takes it from the length of the first rows, see Notes. A callable takes an array of
+        step numbers from 0, one a row learned, and returns the array of their rates. Use a
+        function of a module, or functools.partial of one, where the model has to be pickled.
     learning_rate_power : float, default=-0.5
         -p, 0 or less: the learning rate falls as n^-p with the sum n of squared gradients. 0
         is plain stochastic gradient descent at the rate alpha / (1 + beta).
     initial_accumulator_value : float, default=0.0
         0 or more: n of every coordinate before its first gradient.
-    beta : float, default=1.0
+    beta : "auto" or float, default="auto"
         0 or more: holds back the first steps of a coordinate, by a rate of about
-        alpha / (beta + sqrt(n)).
+        alpha / (beta + sqrt(n)). "auto" takes it from the size of the first gradients, see
+        Notes.
     l1 : float, default=0.0
         0 or more: how much evidence a weight needs to leave 0, as a sum of gradients, so more
         rows need more of it. Larger gives sparser models.
@@ -89,15 +89,22 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
         (``warm_start``, ``intercept_init``) stays as it is.
     penalize_intercept : bool, default=False
         Whether ``l1``, ``l2`` and ``l2_shrinkage`` act on the intercept too.
-    max_iter : int, default=20
-        Most passes over the rows that ``fit`` makes. ``partial_fit`` makes one. The loss that
-        ends ``fit`` is that of the rows learned, so on large noisy data fewer passes, or one,
-        may predict better: compare them on held-out rows.
-    tol : float or None, default=1e-3
-        ``fit`` ends when the loss has not fallen by more than ``tol`` below its best for
-        ``n_iter_no_change`` passes. None: all ``max_iter`` passes are made.
+    max_iter : int, default=100
+        Most passes over the rows that ``fit`` makes. ``partial_fit`` makes one.
+    tol : float or None, default=3e-3
+        ``fit`` ends when the loss has not fallen by more than ``tol`` times the first pass's
+        for ``n_iter_no_change`` passes. It is the loss of the rows held out, if there are
+        some, else that of the rows learned. None: all ``max_iter`` passes are made.
     n_iter_no_change : int, default=5
         Passes without gain before ``fit`` ends.
+    early_stopping : bool or "auto", default="auto"
+        Whether ``fit`` holds rows out and gives back the model of the pass that judged them
+        best. "auto": if there are more than 2000 rows, or ``X_val`` is given.
+    validation_fraction : float, default=0.1
+        Part of the rows that are held out, between 0 and 1: drawn at random, with the
+        classes in proportion, or the last ones if not ``shuffle``. They are not learned.
+    scoring : str, callable or None, default=None
+        A scorer of scikit-learn's that judges the rows held out. None: their mean loss.
     shuffle : bool, default=True
         Whether ``fit`` takes the rows in a new random order in each pass. ``partial_fit``
         learns them in the order given.
@@ -130,13 +137,21 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
         The state: adjusted sums of gradients, and sums of squared gradients. Read-only.
     intercept_z_, intercept_n_ : ndarray of the shape of ``intercept_``
         The state of the intercepts. Read-only.
+    learning_rate_, beta_ : float
+        The numbers in use. Of a callable learning rate: that of the last step.
     t_ : int
         Rows of positive weight learned.
     n_iter_ : int
         Passes made by the last call; 1 in ``partial_fit``.
+    best_iter_ : int
+        Of ``fit``: the last pass that gained more than ``tol``. Where rows were held out, the
+        model is that of this pass.
     loss_curve_ : list of float
         The weighted mean loss of each pass of the last call. Each row is judged just
         before it is learned.
+    validation_curve_ : list of float
+        Of ``fit``: the mean loss of the rows held out after each pass, or their score if
+        ``scoring`` is given. Empty if there were none.
     progressive_loss_ : float
         The first of them: where the rows were new, an honest estimate of the loss on
         unseen rows.
@@ -152,6 +167,18 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
 
     Notes
     -----
+    **"auto"**: the learning rate is 1 / ``||x||``, where ``||x||`` is the root mean square
+    length of the rows (2 / ``||x||`` for a softmax, 0.5 / ``||x||`` for the hinge losses), and
+    beta is rms(x), that of their non-zero entries, times the mean sample weight. The intercept
+    learns like a feature that is rms(x) in each row, and starts at the log-odds of the classes
+    (0 for the hinge losses). The numbers come from the first call's rows and are kept: scaling
+    X or the sample weights changes them and nothing else. One rate serves all columns, so scale
+    dense ones (``sklearn.preprocessing.StandardScaler``).
+
+    With a ``learning_rate_power`` of -p, gradients are counted in units of
+    g = ``rms(x) * mean(sample_weight)``: beta is g^(2p), and the rate is multiplied
+    by g^(2p - 1).
+
     z and n are kept as float64 or float32, as X is at the first fit; arithmetic is done in
     float64. With float32, n stops growing at about 2**23 times the square of the gradients that
     still come, as in a feature of millions of rows.
@@ -189,11 +216,11 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
     --------
     >>> from sklearn.feature_extraction import FeatureHasher
     >>> from sklearn_ftrl import FtrlClassifier
-    >>> rows = [["site=a", "ad=1"], ["site=a", "ad=2"], ["site=b", "ad=1"]]
+    >>> rows = [[f"site={site}", f"ad={ad}"] for site in "ab" for ad in "12"]
     >>> X = FeatureHasher(2**20, input_type="string", alternate_sign=False).transform(rows)
-    >>> model = FtrlClassifier().partial_fit(X, [1, 0, 1], classes=[0, 1])
+    >>> model = FtrlClassifier().partial_fit(X, [1, 0, 1, 0], classes=[0, 1])
     >>> model.predict(X)
-    array([1, 0, 1])
+    array([1, 0, 1, 0])
     """
 
     _parameter_constraints: ClassVar[dict] = {
@@ -206,10 +233,10 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
         self,
         loss="log_loss",
         *,
-        learning_rate=0.5,
+        learning_rate="auto",
         learning_rate_power=-0.5,
         initial_accumulator_value=0.0,
-        beta=1.0,
+        beta="auto",
         l1=0.0,
         l2=0.0,
         l2_shrinkage=0.0,
@@ -218,9 +245,12 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
         global_clipnorm=None,
         fit_intercept=True,
         penalize_intercept=False,
-        max_iter=20,
-        tol=1e-3,
+        max_iter=100,
+        tol=3e-3,
         n_iter_no_change=5,
+        early_stopping="auto",
+        validation_fraction=0.1,
+        scoring=None,
         shuffle=True,
         class_weight=None,
         n_jobs=None,
@@ -244,6 +274,9 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
         self.max_iter = max_iter
         self.tol = tol
         self.n_iter_no_change = n_iter_no_change
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.scoring = scoring
         self.shuffle = shuffle
         self.class_weight = class_weight
         self.n_jobs = n_jobs
@@ -366,14 +399,24 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
     def _loss(self):
         return Loss(CLASSIFIER_LOSSES[self.loss], 0.0)
 
+    def _target_scales(self, y, weights):
+        """Return the scales of raw predictions and of the loss's slope, and intercepts."""
+        if self.loss != "log_loss":
+            return 0.5, 1.0, None
+        counts = np.bincount(y.astype(int), weights / weights.mean(), self.classes_.size) + 0.5
+        logits = np.log(counts / counts.sum())
+        if logits.size == 2:
+            return 1.0, 1.0, (logits[1:] - logits[0])[:, np.newaxis]
+        return 2.0, 1.0, logits[:, np.newaxis]
+
     def _n_outputs(self):
         return self.classes_.size if self.classes_.size > 2 else 1
 
     def _shaped(self, array):
         return array
 
-    def _encode(self, y, sample_weight, fresh, classes=None):
-        """Return the index of each label in classes_, and the weights times class_weight."""
+    def _encode(self, y, fresh, classes=None):
+        """Return the index of each label in classes_."""
         if fresh:
             if classes is None:
                 check_classification_targets(y)
@@ -388,13 +431,16 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
             raise ValueError(
                 f"classes={classes!r} differ from those of the first call, {self.classes_!r}."
             )
-        targets = self._index(y)
-        if self.class_weight is not None:
-            factors = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
-            if not (np.isfinite(factors).all() and factors.min() >= 0):
-                raise ValueError("The values of class_weight must be finite and 0 or more.")
-            sample_weight = sample_weight * factors[targets]
-        return targets, sample_weight
+        return self._index(y)
+
+    def _weigh(self, sample_weight, targets, y):
+        """Return the weights times those of the classes."""
+        if self.class_weight is None:
+            return sample_weight
+        factors = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
+        if not (np.isfinite(factors).all() and factors.min() >= 0):
+            raise ValueError("The values of class_weight must be finite and 0 or more.")
+        return sample_weight * factors[targets]
 
     def _index(self, y):
         """Return the index of each label in classes_."""

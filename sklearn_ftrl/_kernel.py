@@ -43,6 +43,7 @@ class Prox(NamedTuple):
     that does not pay for the option.
     """
 
+    rate: float  # a factor of the learning rate
     beta: float
     l1: float
     l2: float
@@ -175,6 +176,7 @@ def learn_one_output(
 def weight(z, root_n, inverse_alpha, prox):
     """Return the weight that (z, n) stands for: exactly 0 while abs(z) <= l1."""
     beyond_l1 = min(max(z, -prox.l1), prox.l1) - z
+    inverse_alpha /= prox.rate
     curvature = (prox.beta + n_to_the_p(root_n, prox.power)) * inverse_alpha + prox.l2
     return beyond_l1 / curvature if curvature > 0.0 else 0.0
 
@@ -186,6 +188,7 @@ def step(z, root_n, w, gradient, x, inverse_alpha, prox, clip):
     if clip is not None:
         g = min(max(g, -clip.value), clip.value)
     grown = math.sqrt(root_n * root_n + g * g)
+    inverse_alpha /= prox.rate
     sigma = (n_to_the_p(grown, prox.power) - n_to_the_p(root_n, prox.power)) * inverse_alpha
     return z + g + (shrinkage(x, prox.l2_shrinkage) - sigma) * w, grown
 
@@ -427,6 +430,20 @@ def joint_loss_and_gradient(loss, y, raw, gradient):
 
 
 @njit
+def total_loss(loss, y, sample_weight, raws):
+    """Return the weighted sum of the losses of raw predictions, of shape (n_rows, n_outputs)."""
+    gradient = np.empty(raws.shape[1])
+    total = 0.0
+    for i in range(raws.shape[0]):
+        if gradient.size == 1:
+            value, _ = loss_and_gradient(loss, y[i], raws[i, 0])
+        else:
+            value = joint_loss_and_gradient(loss, y[i], raws[i], gradient)
+        total += sample_weight[i] * value
+    return total
+
+
+@njit
 def weights(state, alpha, prox, out):
     """Write the weight of every coordinate to out, of shape (n_features, n_outputs)."""
     n_features, _, n_outputs = state.shape
@@ -442,28 +459,48 @@ def weights(state, alpha, prox, out):
 
 
 @njit(fastmath=REORDER)
-def multiply(rows, w, out):
-    """Add to out, of shape (n_rows, n_outputs), the product of the rows with the weights w."""
+def multiply(rows, order, w, out):
+    """Add to out, of shape (order.size, n_outputs), the product of the rows with weights w."""
     data, indices, indptr, _ = rows
     n_outputs = w.shape[1]
     flat = w.ravel()
-    for i in range(out.shape[0]):
+    for t in range(order.size):
+        i = order[t]
         start = indptr[i] & POSITIVE
         size = (indptr[i + 1] - start) & POSITIVE
-        first = indptr[min(i + NEAR, out.shape[0] - 1)] & POSITIVE
-        for k in range((indptr[min(i + NEAR + 1, out.shape[0])] - first) & POSITIVE):
+        ahead = order[min(t + NEAR, order.size - 1)]
+        first = indptr[ahead] & POSITIVE
+        for k in range((indptr[ahead + 1] - first) & POSITIVE):
             prefetch(flat, n_outputs * np.int64(indices[first + k]))
         if n_outputs == 1:
             raw = 0.0
             for k in range(size):
                 raw += data[start + k] * flat[np.int64(indices[start + k]) & POSITIVE]
-            out[i, 0] += raw
+            out[t, 0] += raw
             continue
         for k in range(size):
             x = data[start + k]
             at = n_outputs * (np.int64(indices[start + k]) & POSITIVE)
             for c in range(n_outputs):
-                out[i, c] += x * flat[at + c]
+                out[t, c] += x * flat[at + c]
+
+
+@njit
+def squares(rows, order):
+    """Return the sum and maximum of the rows' squared lengths, and what is not 0, in counts."""
+    data, _, indptr, _ = rows
+    total, longest, n_rows, n_numbers = 0.0, 0.0, 0, 0
+    for t in range(order.size):
+        i = order[t]
+        square = 0.0
+        for k in range(indptr[i], indptr[i + 1]):
+            x = np.float64(data[k])
+            square += x * x
+            n_numbers += x != 0.0
+        total += square
+        longest = max(longest, square)
+        n_rows += square > 0.0
+    return total, longest, n_rows, n_numbers
 
 
 @njit

@@ -28,21 +28,21 @@ class FtrlRegressor(RegressorMixin, BaseFtrl):
         ``epsilon``; the insensitive ones are 0 up to ``epsilon``; "quantile" is the pinball
         loss of ``quantile``; "poisson" is half the Poisson deviance, for y of 0 or more,
         and learns the logarithm of the mean.
-    learning_rate : float or callable, default=0.5
-        alpha, above 0: the scale of every step. Larger learns faster and forgets faster.
-        0.5 suits rows of length 1 and targets of deviation 1: scale them
-        (``sklearn.preprocessing.Normalizer``) or take less for longer ones. A callable
-        takes an array of step numbers from 0, one a row learned, and returns the array of
-        their rates. Use a function of a module, or functools.partial of one, where the
-        model has to be pickled.
+    learning_rate : "auto", float or callable, default="auto"
+        alpha, above 0: the scale of every step. Larger learns faster and forgets faster. "auto"
+        takes it from the length of the first rows and the deviation of their targets, and
+        starts the intercept at the targets' mean, see Notes. A callable takes an array of step
+        numbers from 0, one a row learned, and returns the array of their rates. Use a function
+        of a module, or functools.partial of one, where the model has to be pickled.
     learning_rate_power : float, default=-0.5
         -p, 0 or less: the learning rate falls as n^-p with the sum n of squared gradients. 0
         is plain stochastic gradient descent at the rate alpha / (1 + beta).
     initial_accumulator_value : float, default=0.0
         0 or more: n of every coordinate before its first gradient.
-    beta : float, default=1.0
+    beta : "auto" or float, default="auto"
         0 or more: holds back the first steps of a coordinate, by a rate of about
-        alpha / (beta + sqrt(n)).
+        alpha / (beta + sqrt(n)). "auto" takes it from the size of the first gradients, see
+        Notes.
     l1 : float, default=0.0
         0 or more: how much evidence a weight needs to leave 0, as a sum of gradients, so more
         rows need more of it. Larger gives sparser models.
@@ -69,15 +69,22 @@ class FtrlRegressor(RegressorMixin, BaseFtrl):
         0 or more, in units of y: the width of "huber" and of the insensitive losses.
     quantile : float, default=0.5
         Between 0 and 1: the quantile that "quantile" learns.
-    max_iter : int, default=20
-        Most passes over the rows that ``fit`` makes. ``partial_fit`` makes one. The loss that
-        ends ``fit`` is that of the rows learned, so on large noisy data fewer passes, or one,
-        may predict better: compare them on held-out rows.
-    tol : float or None, default=1e-3
-        ``fit`` ends when the loss has not fallen by more than ``tol`` below its best for
-        ``n_iter_no_change`` passes. None: all ``max_iter`` passes are made.
+    max_iter : int, default=100
+        Most passes over the rows that ``fit`` makes. ``partial_fit`` makes one.
+    tol : float or None, default=3e-3
+        ``fit`` ends when the loss has not fallen by more than ``tol`` times the first pass's
+        for ``n_iter_no_change`` passes. It is the loss of the rows held out, if there are
+        some, else that of the rows learned. None: all ``max_iter`` passes are made.
     n_iter_no_change : int, default=5
         Passes without gain before ``fit`` ends.
+    early_stopping : bool or "auto", default="auto"
+        Whether ``fit`` holds rows out and gives back the model of the pass that judged them
+        best. "auto": if there are more than 2000 rows, or ``X_val`` is given.
+    validation_fraction : float, default=0.1
+        Part of the rows that are held out, between 0 and 1: drawn at random, or the
+        last ones if not ``shuffle``. They are not learned.
+    scoring : str, callable or None, default=None
+        A scorer of scikit-learn's that judges the rows held out. None: their mean loss.
     shuffle : bool, default=True
         Whether ``fit`` takes the rows in a new random order in each pass. ``partial_fit``
         learns them in the order given.
@@ -105,13 +112,21 @@ class FtrlRegressor(RegressorMixin, BaseFtrl):
         The state: adjusted sums of gradients, and sums of squared gradients. Read-only.
     intercept_z_, intercept_n_ : ndarray of shape (1,)
         The state of the intercept. Read-only.
+    learning_rate_, beta_ : float
+        The numbers in use. Of a callable learning rate: that of the last step.
     t_ : int
         Rows of positive weight learned.
     n_iter_ : int
         Passes made by the last call; 1 in ``partial_fit``.
+    best_iter_ : int
+        Of ``fit``: the last pass that gained more than ``tol``. Where rows were held out, the
+        model is that of this pass.
     loss_curve_ : list of float
         The weighted mean loss of each pass of the last call. Each row is judged just
         before it is learned.
+    validation_curve_ : list of float
+        Of ``fit``: the mean loss of the rows held out after each pass, or their score if
+        ``scoring`` is given. Empty if there were none.
     progressive_loss_ : float
         The first of them: where the rows were new, an honest estimate of the loss on
         unseen rows.
@@ -127,6 +142,14 @@ class FtrlRegressor(RegressorMixin, BaseFtrl):
 
     Notes
     -----
+    **"auto"**: the learning rate is 0.5 std(y) / ``||x||``, where ``||x||`` is the root mean
+    square length of the rows, and beta is 3 rms(x) times the scale of the loss's slope: std(y)
+    for the squared losses, at most ``epsilon`` for "huber", 1 for "epsilon_insensitive" and
+    "quantile". "poisson" has 0.5 / max ``||x||`` and sqrt(mean(y)). The intercept learns like a
+    feature that is rms(x) in each row, and starts at the mean of y ("poisson": its logarithm).
+    The numbers come from the first call's rows and are kept: scaling X, y or the sample weights,
+    or moving y, changes them and nothing else.
+
     The notes of ``FtrlClassifier`` on float32 and on the parameters of other systems hold here
     too. The squared error is halved, as in scikit-learn; vw's is not, so that a row here has
     half the gradient: give it sample weight 2 for vw's numbers.
@@ -140,7 +163,7 @@ class FtrlRegressor(RegressorMixin, BaseFtrl):
     >>> from sklearn.datasets import make_regression
     >>> from sklearn_ftrl import FtrlRegressor
     >>> X, y = make_regression(200, 5, noise=1.0, random_state=0)
-    >>> model = FtrlRegressor(learning_rate=10.0, random_state=0).fit(X, y)
+    >>> model = FtrlRegressor(random_state=0).fit(X, y)
     >>> round(model.score(X, y), 3)
     1.0
     """
@@ -156,10 +179,10 @@ class FtrlRegressor(RegressorMixin, BaseFtrl):
         self,
         loss="squared_error",
         *,
-        learning_rate=0.5,
+        learning_rate="auto",
         learning_rate_power=-0.5,
         initial_accumulator_value=0.0,
-        beta=1.0,
+        beta="auto",
         l1=0.0,
         l2=0.0,
         l2_shrinkage=0.0,
@@ -170,9 +193,12 @@ class FtrlRegressor(RegressorMixin, BaseFtrl):
         penalize_intercept=False,
         epsilon=0.1,
         quantile=0.5,
-        max_iter=20,
-        tol=1e-3,
+        max_iter=100,
+        tol=3e-3,
         n_iter_no_change=5,
+        early_stopping="auto",
+        validation_fraction=0.1,
+        scoring=None,
         shuffle=True,
         n_jobs=None,
         warm_start=False,
@@ -197,6 +223,9 @@ class FtrlRegressor(RegressorMixin, BaseFtrl):
         self.max_iter = max_iter
         self.tol = tol
         self.n_iter_no_change = n_iter_no_change
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.scoring = scoring
         self.shuffle = shuffle
         self.n_jobs = n_jobs
         self.warm_start = warm_start
@@ -251,15 +280,30 @@ class FtrlRegressor(RegressorMixin, BaseFtrl):
         parameter = self.quantile if self.loss == "quantile" else self.epsilon
         return Loss(REGRESSOR_LOSSES[self.loss], float(parameter))
 
+    def _target_scales(self, y, weights):
+        """Return the scales of raw predictions and of the loss's slope, and an intercept."""
+        mean = np.average(y, weights=weights)
+        if self.loss == "poisson":
+            return 0.5, 3.0 * np.sqrt(mean) or 1.0, np.log([[mean or 1.0]])
+        std = np.ptp(y) and np.sqrt(np.average((y - mean) ** 2, weights=weights))
+        std = std or np.sqrt(np.average(y**2, weights=weights)) or 1.0
+        slope = std if self.loss.startswith("squared") else 1.0
+        if self.loss == "huber":
+            slope = min(std, self.epsilon) or std
+        return 0.5 * std, 3.0 * slope, np.array([[mean]])
+
     def _n_outputs(self):
         return 1
 
     def _shaped(self, array):
         return array[0]
 
-    def _encode(self, y, sample_weight, fresh):
-        """Return y as float64, and the weights."""
+    def _encode(self, y, fresh):
+        """Return y as float64."""
         y = check_array(y, dtype=np.float64, ensure_2d=False, input_name="y")
         if self.loss == "poisson" and y.min() < 0:
             raise ValueError('Negative values in y: loss="poisson" is for values of 0 or more.')
-        return y, sample_weight
+        return y
+
+    def _weigh(self, sample_weight, targets, y):
+        return sample_weight

@@ -23,7 +23,7 @@ def coefficients(state, alpha, prox):
 def set_weights(state, w, alpha, prox):
     """Set z so that the coordinates have the weights w, of shape (n_outputs, n_features)."""
     power = 1.0 if prox.power is None else prox.power
-    curvature = (prox.beta + state[:, ROOT_N] ** power) / alpha + prox.l2
+    curvature = (prox.beta + state[:, ROOT_N] ** power) / (alpha * prox.rate) + prox.l2
     if np.any(w.T[curvature == 0]):
         raise ValueError(
             "Starting weights need beta, l2 or initial_accumulator_value above 0: else the first "

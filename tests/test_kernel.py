@@ -2,7 +2,7 @@ import numba
 import numpy as np
 import pytest
 import sklearn.linear_model
-from oracle import LOG_LOSS, SOFTMAX, SQUARED_ERROR, ftrl, random_rows, random_targets
+from oracle import LOG_LOSS, NUMBERS, SOFTMAX, SQUARED_ERROR, ftrl, random_rows, random_targets
 from sklearn._loss.loss import (
     HalfBinomialLoss,
     HalfPoissonLoss,
@@ -49,9 +49,10 @@ def test_the_state_equals_the_paper_s_algorithm(case, params, weighted):
     estimator, loss, y, n_outputs = case
     X = random_rows()
     sample_weight = np.random.default_rng(4).choice([0.0, 0.5, 1, 3], 60) if weighted else None
+    params = NUMBERS | params
     model = estimator(**params, max_iter=1, tol=None, shuffle=False).fit(X, y, sample_weight)
 
-    alpha = params.get("learning_rate", 0.5)
+    alpha = params["learning_rate"]
     penalties = {name: value for name, value in params.items() if name != "learning_rate"}
     weights = np.ones(60) if sample_weight is None else sample_weight
     w, z, n, losses = ftrl(X.toarray(), y, weights, loss, alpha, **penalties, n_outputs=n_outputs)
@@ -71,7 +72,7 @@ def test_each_row_s_progressive_loss_equals_the_paper_s_algorithm(case):
     estimator, loss, y, n_outputs = case
     X = random_rows()
     _, _, _, losses = ftrl(X.toarray(), y, np.ones(60), loss, 0.5, n_outputs=n_outputs)
-    model = estimator()
+    model = estimator(**NUMBERS)
     classes = {"classes": np.unique(y)} if estimator is FtrlClassifier else {}
     ours = [model.partial_fit(X[[i]], y[[i]], **classes).progressive_loss_ for i in range(60)]
     np.testing.assert_allclose(ours, losses, rtol=1e-12, atol=1e-12)
@@ -82,13 +83,13 @@ def test_rows_longer_than_any_buffer_multiple_equal_the_paper_s_algorithm():
     X = rng.normal(size=(20, 100)) * (rng.random((20, 100)) < np.linspace(0, 1, 20)[:, None])
     y = random_targets(20)
     w, _, _, _ = ftrl(X, y, np.ones(20), LOG_LOSS, 0.5)
-    model = FtrlClassifier(max_iter=1, tol=None, shuffle=False).fit(X, y)
+    model = FtrlClassifier(max_iter=1, tol=None, shuffle=False, **NUMBERS).fit(X, y)
     np.testing.assert_allclose(model.coef_, w[:, :-1], rtol=1e-12, atol=1e-12)
 
 
 def test_penalize_intercept_learns_it_like_a_feature_that_is_always_1():
     X, y = random_rows().toarray(), random_targets()
-    params = {"l1": 0.2, "l2": 0.5, "max_iter": 1, "tol": None, "shuffle": False}
+    params = {"l1": 0.2, "l2": 0.5, "max_iter": 1, "tol": None, "shuffle": False, **NUMBERS}
     ours = FtrlClassifier(penalize_intercept=True, **params).fit(X, y)
     theirs = FtrlClassifier(fit_intercept=False, **params).fit(np.c_[X, np.ones(60)], y)
     np.testing.assert_allclose(np.r_[ours.coef_[0], ours.intercept_], theirs.coef_[0], rtol=1e-12)

@@ -70,7 +70,9 @@ def test_a_schedule_gives_each_thread_its_own_steps():
 def test_a_row_that_is_not_finite_is_named_by_its_thread():
     X, y = np.ones((60, 1)), random_targets()
     X[45] = 1e308
-    model = FtrlClassifier(learning_rate=50.0, max_iter=1, tol=None, shuffle=False, n_jobs=2)
+    model = FtrlClassifier(
+        learning_rate=50.0, beta=1.0, max_iter=1, tol=None, shuffle=False, n_jobs=2
+    )
     with pytest.raises(ValueError, match="row 45 is not finite"):
         model.fit(X, y)
     assert model.t_ == 45

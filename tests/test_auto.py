@@ -1,0 +1,132 @@
+"""learning_rate="auto" and beta="auto": the numbers that the first rows give."""
+
+import warnings
+
+import numpy as np
+import pytest
+from oracle import random_rows, random_targets
+from scipy import sparse
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import log_loss
+
+from sklearn_ftrl import FtrlClassifier, FtrlRegressor
+from sklearn_ftrl._kernel import CLASSIFIER_LOSSES, REGRESSOR_LOSSES
+
+FITTED = {"max_iter": 5, "tol": None, "shuffle": False}
+LOSSES = [
+    *((FtrlClassifier, loss) for loss in CLASSIFIER_LOSSES),
+    *((FtrlRegressor, loss) for loss in REGRESSOR_LOSSES),
+]
+each_loss = pytest.mark.parametrize(("estimator", "loss"), LOSSES, ids=[x for _, x in LOSSES])
+each_power = pytest.mark.parametrize("power", [-0.5, -0.3, 0.0])
+
+
+def predictions(model, X):
+    return getattr(model, "decision_function", model.predict)(X)
+
+
+@each_loss
+@each_power
+@pytest.mark.parametrize("factor", [1e-3, 1e3])
+def test_the_scale_of_x_changes_no_prediction(estimator, loss, power, factor):
+    X, y = random_rows(), random_targets(n_classes=3)
+    params = {**FITTED, "learning_rate_power": power}
+    one, other = (estimator(loss, **params).fit(a, y) for a in (X, factor * X))
+    np.testing.assert_allclose(predictions(other, factor * X), predictions(one, X), rtol=1e-6)
+
+
+@each_loss
+@each_power
+def test_the_scale_of_sample_weights_changes_no_prediction(estimator, loss, power):
+    X, y = random_rows(), random_targets(n_classes=3)
+    weights = np.random.default_rng(0).uniform(0.5, 2.0, 60)
+    params = {**FITTED, "learning_rate_power": power}
+    one, other = (estimator(loss, **params).fit(X, y, w) for w in (weights, 1e4 * weights))
+    np.testing.assert_allclose(predictions(other, X), predictions(one, X), rtol=1e-6)
+
+
+SCALED = [
+    "squared_error",
+    "squared_epsilon_insensitive",
+    "epsilon_insensitive",
+    "quantile",
+    "huber",
+]
+
+
+@pytest.mark.parametrize("loss", SCALED)
+def test_the_scale_and_the_mean_of_y_change_no_prediction(loss):
+    X, y = random_rows(), np.random.default_rng(0).normal(size=60)
+    one = FtrlRegressor(loss, epsilon=0.1, **FITTED).fit(X, y)
+    scaled = FtrlRegressor(loss, epsilon=100.0, **FITTED).fit(X, 1000 * y)
+    np.testing.assert_allclose(scaled.predict(X), 1000 * one.predict(X), rtol=1e-6)
+    moved = FtrlRegressor(loss, epsilon=0.1, **FITTED).fit(X, y + 100)
+    np.testing.assert_allclose(moved.predict(X), one.predict(X) + 100, rtol=1e-6)
+
+
+def test_explicit_numbers_are_used_as_they_are():
+    model = FtrlClassifier(learning_rate=0.3, beta=2.0).fit(random_rows(), random_targets())
+    assert (model.learning_rate_, model.beta_) == (0.3, 2.0)
+
+
+def test_one_number_may_be_given():
+    X, y = random_rows(), random_targets()
+    auto = FtrlClassifier().fit(X, y)
+    given = FtrlClassifier(beta=2.0).fit(X, y)
+    assert (given.learning_rate_, given.beta_) == (auto.learning_rate_, 2.0)
+
+
+def test_the_first_batch_decides():
+    X, y = random_rows(), random_targets()
+    model = FtrlClassifier().partial_fit(X[:20], y[:20], classes=[0, 1])
+    numbers = model.learning_rate_, model.beta_
+    model.partial_fit(100 * X[20:], y[20:])
+    assert (model.learning_rate_, model.beta_) == numbers
+
+
+def test_rows_that_are_empty_or_weigh_nothing_decide_nothing():
+    X, y = random_rows(), random_targets()
+    model = FtrlClassifier().partial_fit(0 * X, y, classes=[0, 1])
+    weights = np.arange(60) % 2
+    model.partial_fit(X, y, sample_weight=weights)
+    expected = FtrlClassifier().partial_fit(X[1::2], y[1::2], classes=[0, 1])
+    assert (model.learning_rate_, model.beta_) == (expected.learning_rate_, expected.beta_)
+
+
+def test_dense_and_sparse_rows_give_the_same_numbers():
+    X, y = random_rows(), random_targets()
+    dense, csr = (FtrlRegressor(**FITTED).fit(a, y) for a in (X.toarray(), X))
+    np.testing.assert_allclose(dense.predict(X), csr.predict(X), rtol=1e-12)
+
+
+@pytest.mark.parametrize("y", [np.zeros(60), np.full(60, 7.0)], ids=["zero", "constant"])
+@pytest.mark.parametrize("loss", REGRESSOR_LOSSES)
+def test_a_constant_target_is_learned(loss, y):
+    model = FtrlRegressor(loss, max_iter=200, tol=None).fit(random_rows(), y)
+    expected = y if loss != "poisson" else np.maximum(y, 0.05)
+    np.testing.assert_allclose(model.predict(random_rows()), expected, atol=0.15 * max(1.0, y[0]))
+
+
+def test_rows_too_large_to_measure_are_refused():
+    X = random_rows()
+    X.data[3] = 1e200
+    with pytest.raises(ValueError, match=r"X is too large"):
+        FtrlClassifier().fit(X, random_targets())
+
+
+def test_rare_positives_are_calibrated():
+    rng = np.random.default_rng(0)
+    X = sparse.csr_array(np.eye(50)[rng.integers(50, size=30_000)])
+    y = rng.random(30_000) < 0.002
+    p = FtrlClassifier(random_state=0).fit(X, y).predict_proba(X)
+    assert p[:, 1].mean() == pytest.approx(y.mean(), rel=0.3)
+    assert log_loss(y, p) < log_loss(y, np.full(30_000, y.mean())) * 1.05
+
+
+def test_unscaled_columns_do_not_diverge():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(500, 4)) * [1e3, 1.0, 1e-3, 1.0] + [5e3, 0, 0, 0]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model = FtrlRegressor(random_state=0).fit(X, X[:, 1])
+    assert model.score(X, X[:, 1]) > 0

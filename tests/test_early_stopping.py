@@ -1,0 +1,192 @@
+"""Early stopping: who judges, when fit ends, and which weights come back."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from oracle import NUMBERS, random_rows, random_targets
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import log_loss, roc_auc_score
+
+from sklearn_ftrl import FtrlClassifier, FtrlRegressor, _base
+
+STOPPED = {"early_stopping": True, "max_iter": 30, "random_state": 0}
+
+
+def noisy(n_rows=200, seed=0):
+    """Return rows with more columns than signal, so that a model overfits them."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n_rows, 60))
+    return X, (X[:, 0] + 2 * rng.normal(size=n_rows) > 0) * 1
+
+
+def by_epochs(estimator, X, y, n_epochs):
+    """Return a copy of the model after each epoch."""
+    models = []
+    for n in range(1, n_epochs + 1):
+        params = {"max_iter": n, "tol": None, "early_stopping": False, "shuffle": False}
+        models.append(estimator(**params).fit(X, y))
+    return models
+
+
+def test_the_best_epoch_by_the_caller_s_rows_comes_back_whole():
+    X, y = noisy()
+    X_val, y_val = noisy(seed=1)
+    params = {"max_iter": 12, "tol": None, "shuffle": False}
+    model = FtrlClassifier(**params).fit(X, y, X_val=X_val, y_val=y_val)
+    models = by_epochs(FtrlClassifier, X, y, 12)
+    losses = [log_loss(y_val, m.predict_proba(X_val)) for m in models]
+    np.testing.assert_allclose(model.validation_curve_, losses, rtol=1e-9)
+    assert model.best_iter_ == np.argmin(losses) + 1 < 12
+    best = models[model.best_iter_ - 1]
+    np.testing.assert_array_equal(model.z_, best.z_)
+    np.testing.assert_array_equal(model.n_, best.n_)
+    np.testing.assert_array_equal(model.intercept_, best.intercept_)
+    assert model.t_ == best.t_
+
+
+@pytest.mark.parametrize("n_classes", [2, 4, 9])
+def test_fit_ends_n_iter_no_change_epochs_after_the_best(n_classes):
+    estimator = FtrlRegressor if n_classes == 9 else FtrlClassifier
+    X, y = random_rows(), random_targets(n_classes=n_classes)
+    model = estimator(
+        early_stopping=True, tol=0.0, max_iter=500, n_iter_no_change=3, random_state=0
+    )
+    model.fit(X, y)
+    assert model.n_iter_ == len(model.validation_curve_) == model.best_iter_ + 3
+    assert model.best_iter_ == np.argmin(model.validation_curve_) + 1
+
+
+def test_rows_held_out_are_not_learned():
+    X, y = noisy()
+    model = FtrlClassifier(early_stopping=True, validation_fraction=0.25, max_iter=1, tol=None)
+    assert model.fit(X, y).t_ == 150
+
+
+def test_without_shuffling_the_last_rows_are_held_out():
+    X, y = noisy()
+    params = {"max_iter": 3, "tol": None, "shuffle": False, **NUMBERS}
+    held_out = FtrlClassifier(early_stopping=True, validation_fraction=0.1, **params).fit(X, y)
+    given = FtrlClassifier(**params).fit(X[:180], y[:180], X_val=X[180:], y_val=y[180:])
+    assert held_out.validation_curve_ == given.validation_curve_
+
+
+def test_held_out_rows_have_the_classes_in_proportion(monkeypatch):
+    X, y = noisy(400)
+    y = np.arange(400) < 40
+    seen = []
+    plain = FtrlClassifier._mean_loss
+    monkeypatch.setattr(
+        FtrlClassifier, "_mean_loss", lambda self, batch: seen.append(batch) or plain(self, batch)
+    )
+    FtrlClassifier(early_stopping=True, max_iter=1, tol=None).fit(X, y)
+    assert seen[0].targets[seen[0].order].sum() == 4
+    assert seen[0].order.size == 40
+
+
+def test_a_class_of_one_row_is_no_obstacle():
+    X, y = noisy()
+    FtrlClassifier(**STOPPED).fit(X, np.r_[2, y[1:]])
+
+
+@pytest.mark.parametrize(("n_rows", "held_out"), [(40, False), (41, True)])
+def test_auto_holds_out_rows_of_large_sets_alone(monkeypatch, n_rows, held_out):
+    monkeypatch.setattr(_base, "MANY_ROWS", 40)
+    X, y = noisy(n_rows)
+    model = FtrlClassifier(max_iter=1, tol=None).fit(X, y)
+    assert bool(model.validation_curve_) == held_out
+
+
+def test_sample_weights_count_in_the_validation_loss():
+    X, y = noisy()
+    X_val, y_val = noisy(seed=1)
+    w = np.random.default_rng(0).uniform(size=200) * (np.arange(200) % 3 > 0)
+    model = FtrlClassifier(max_iter=1, tol=None)
+    model.fit(X, y, X_val=X_val, y_val=y_val, sample_weight_val=w)
+    expected = log_loss(y_val, model.predict_proba(X_val), sample_weight=w)
+    assert model.validation_curve_ == pytest.approx([expected], rel=1e-9)
+
+
+def test_class_weights_do_not_count_in_the_validation_loss():
+    X, y = noisy()
+    model = FtrlClassifier(max_iter=1, tol=None, class_weight={0: 5.0})
+    model.fit(X, y, X_val=X, y_val=y)
+    expected = log_loss(y, model.predict_proba(X))
+    assert model.validation_curve_ == pytest.approx([expected], rel=1e-9)
+
+
+@pytest.mark.parametrize("as_frame", [False, True])
+def test_a_scorer_may_judge(as_frame):
+    X, y = noisy()
+    X = pd.DataFrame(X, columns=[f"x{i}" for i in range(60)]) if as_frame else X
+    X_val, y_val = X[:100], y[:100]
+    model = FtrlClassifier(scoring="roc_auc", max_iter=8, tol=None, random_state=0)
+    model.fit(X[100:], y[100:], X_val=X_val, y_val=y_val)
+    assert model.best_iter_ == np.argmax(model.validation_curve_) + 1
+    score = roc_auc_score(y_val, model.predict_proba(X_val)[:, 1])
+    assert score == max(model.validation_curve_)
+    held_out = FtrlClassifier(scoring="roc_auc", **STOPPED).fit(X, y)
+    assert 0.5 < max(held_out.validation_curve_) <= 1
+
+
+def test_a_scorer_may_judge_sparse_rows_in_any_format():
+    X, y = random_rows().tocoo(), random_targets()
+    FtrlClassifier(scoring="accuracy", **STOPPED).fit(X, y)
+
+
+def test_tol_is_a_fraction_of_the_loss():
+    X, y = random_rows(), np.random.default_rng(0).normal(size=60)
+    one, other = (
+        FtrlRegressor(random_state=0, tol=1e-3, max_iter=500).fit(X, factor * y)
+        for factor in (1.0, 1000.0)
+    )
+    assert one.n_iter_ == other.n_iter_ < 500
+
+
+def test_fit_warns_if_the_loss_still_falls():
+    with pytest.warns(ConvergenceWarning, match="max_iter=2"):
+        FtrlClassifier(max_iter=2).fit(random_rows(), random_targets())
+
+
+def test_one_pass_is_no_reason_to_warn():
+    FtrlClassifier(max_iter=1).fit(random_rows(), random_targets())
+
+
+def test_partial_fit_forgets_what_a_fit_before_was_judged_by():
+    X, y = noisy()
+    model = FtrlClassifier(**STOPPED).fit(X, y).partial_fit(X, y)
+    assert not hasattr(model, "validation_curve_")
+    assert not hasattr(model, "best_iter_")
+
+
+BAD = {
+    "X_val and y_val must be given together": {"X_val": np.ones((3, 60))},
+    "sample_weight_val must contain": {
+        "X_val": np.ones((2, 60)),
+        "y_val": [0, 1],
+        "sample_weight_val": [0, 0],
+    },
+    "X has 3 features": {"X_val": np.ones((2, 3)), "y_val": [0, 1]},
+    "unseen labels": {"X_val": np.ones((2, 60)), "y_val": [0, 7]},
+    "contains NaN": {"X_val": np.full((2, 60), np.nan), "y_val": [0, 1]},
+}
+
+
+@pytest.mark.parametrize("message", BAD)
+def test_bad_validation_rows_are_refused_and_change_nothing(message):
+    X, y = noisy()
+    model = FtrlClassifier(max_iter=1).fit(X, y)
+    before = vars(model).copy()
+    with pytest.raises(ValueError, match=message):
+        model.fit(X, y, **BAD[message])
+    assert vars(model) == before
+
+
+def test_validation_rows_without_early_stopping_are_refused():
+    X, y = noisy()
+    with pytest.raises(ValueError, match="early_stopping is False"):
+        FtrlClassifier(early_stopping=False).fit(X, y, X_val=X, y_val=y)
+
+
+def test_early_stopping_needs_rows_to_hold_out():
+    with pytest.raises(ValueError, match="n_samples=1"):
+        FtrlRegressor(early_stopping=True).fit([[1.0]], [1.0])
