@@ -22,8 +22,7 @@ def coefficients(state, alpha, prox):
 
 def set_weights(state, w, alpha, prox):
     """Set z so that the coordinates have the weights w, of shape (n_outputs, n_features)."""
-    power = 1.0 if prox.power is None else prox.power
-    curvature = (prox.beta + state[:, ROOT_N] ** power) / (alpha * prox.rate) + prox.l2
+    curvature = (prox.beta + _n_to_the_p(state[:, ROOT_N], prox)) / (alpha * prox.rate) + prox.l2
     if np.any(w.T[curvature == 0]):
         raise ValueError(
             "Starting weights need beta, l2 or initial_accumulator_value above 0: else the first "
@@ -33,6 +32,30 @@ def set_weights(state, w, alpha, prox):
     if np.abs(z).max() > np.finfo(state.dtype).max:
         raise ValueError(f"Starting weights are too large for {state.dtype}.")
     state[:, Z] = z
+
+
+def sums(state, start, prox):
+    """Return the growth of n, z and n^p of the coordinates whose sqrt(n) has left its start.
+
+    What models have learned apart adds up in this form, of shape (3, n_features, n_outputs).
+    """
+    root_n = state[:, ROOT_N].astype(np.float64)
+    moved = root_n != start
+    return np.stack([root_n**2 - start**2, state[:, Z], _n_to_the_p(root_n, prox)]) * moved
+
+
+def merged(state, start, sums, prox):
+    """Return the state of these sums; what no part has moved stays as it is in this state."""
+    grown, z, n_to_the_p = sums
+    moved, root_n = n_to_the_p > 0, np.sqrt(start**2 + grown)
+    state = state.copy()
+    state[:, ROOT_N] = root_n
+    state[:, Z][moved] = (z * _n_to_the_p(root_n, prox))[moved] / n_to_the_p[moved]
+    return state
+
+
+def _n_to_the_p(root_n, prox):
+    return root_n if prox.power is None else root_n**prox.power
 
 
 def z(state):

@@ -1,0 +1,135 @@
+"""merge: models that learned apart become one."""
+
+import copy
+
+import numpy as np
+import pytest
+from oracle import NUMBERS, random_rows, random_targets
+from scipy import sparse
+from sklearn.linear_model import SGDClassifier
+
+from sklearn_ftrl import FtrlClassifier, FtrlRegressor, merge
+
+STATE = ["coef_", "z_", "n_", "intercept_", "intercept_z_", "intercept_n_", "t_"]
+
+
+def learn(model, rows, n_classes=2):
+    X, y = random_rows(), random_targets(n_classes=n_classes)
+    classes = {"classes": np.unique(y)} if isinstance(model, FtrlClassifier) else {}
+    return model.partial_fit(X[rows], y[rows], **classes)
+
+
+def by_the_rule(zs, ns, z0, n0, p):
+    """Return z and n of one coordinate merged as the documentation says."""
+    parts = [(z, n) for z, n in zip(zs, ns, strict=True) if n != n0]
+    if not parts:
+        return z0, n0
+    n = n0 + sum(n_k - n0 for _, n_k in parts)
+    return sum(z_k for z_k, _ in parts) * n**p / sum(n_k**p for _, n_k in parts), n
+
+
+@pytest.mark.parametrize("estimator", [FtrlClassifier, FtrlRegressor])
+@pytest.mark.parametrize("n_classes", [2, 4])
+@pytest.mark.parametrize("power", [-0.5, -0.3, 0.0])
+@pytest.mark.parametrize("started", [False, True])
+def test_each_coordinate_follows_the_rule(estimator, n_classes, power, started):
+    params = {**NUMBERS, "learning_rate_power": power, "initial_accumulator_value": 0.1, "l1": 0.1}
+    start = learn(estimator(**params), slice(0, 20), n_classes) if started else None
+    parts = [copy.deepcopy(start) if started else estimator(**params) for _ in range(3)]
+    for k, part in enumerate(parts):
+        learn(part, slice(20 + 10 * k, 24 + 10 * k), n_classes)
+    model = merge(parts, start=start)
+    for z_name, n_name in [("z_", "n_"), ("intercept_z_", "intercept_n_")]:
+        zs, ns = ([np.ravel(getattr(part, name)) for part in parts] for name in (z_name, n_name))
+        z0, n0 = np.zeros_like(zs[0]), np.full_like(ns[0], np.sqrt(0.1) ** 2)
+        if started:
+            z0, n0 = (np.ravel(getattr(start, name)) for name in (z_name, n_name))
+        rule = [
+            by_the_rule(*c, -power)
+            for c in zip(np.transpose(zs), np.transpose(ns), z0, n0, strict=True)
+        ]
+        np.testing.assert_allclose(np.ravel(getattr(model, z_name)), [z for z, _ in rule], 1e-12)
+        np.testing.assert_allclose(np.ravel(getattr(model, n_name)), [n for _, n in rule], 1e-12)
+    assert model.t_ == 12 + 20 * started
+
+
+def test_one_part_is_itself():
+    part = learn(FtrlClassifier(), slice(None))
+    model = merge([part])
+    for name in STATE:
+        np.testing.assert_array_equal(getattr(model, name), getattr(part, name))
+
+
+def test_parts_without_common_features_keep_their_weights():
+    y = [0, 1, 1, 0]
+    left = sparse.csr_array([[1.0, 0.0], [2, 0], [3, 0], [-1, 0]])
+    params = {"fit_intercept": False, **NUMBERS}
+    one = FtrlClassifier(**params).partial_fit(left, y, classes=[0, 1])
+    other = FtrlClassifier(**params).partial_fit(left[:, [1, 0]], y, classes=[0, 1])
+    np.testing.assert_array_equal(merge([one, other]).coef_, one.coef_ + other.coef_)
+
+
+def test_the_order_of_the_parts_does_not_matter():
+    parts = [learn(FtrlClassifier(**NUMBERS, l1=0.1), slice(k, None, 3)) for k in range(3)]
+    one, other = merge(parts), merge(parts[::-1])
+    np.testing.assert_allclose(one.coef_, other.coef_, rtol=1e-12)
+
+
+def test_the_merged_model_goes_on_learning_and_the_parts_stay_as_they_are():
+    parts = [learn(FtrlClassifier(**NUMBERS), slice(k, None, 2)) for k in range(2)]
+    before = [part.z_ for part in parts]
+    model = learn(merge(parts), slice(None))
+    assert model.t_ == 120
+    for part, z in zip(parts, before, strict=True):
+        np.testing.assert_array_equal(part.z_, z)
+
+
+def test_weights_that_are_0_in_every_part_stay_0():
+    parts = [learn(FtrlClassifier(**NUMBERS, l1=1.5), slice(k, None, 2)) for k in range(2)]
+    model, zero = merge(parts), (parts[0].coef_ == 0) & (parts[1].coef_ == 0)
+    assert zero.any()
+    assert not np.any(model.coef_[zero])
+
+
+def fitted(**params):
+    return learn(FtrlClassifier(**(NUMBERS | params)), slice(None))
+
+
+OTHERS = {
+    "classes": lambda: learn(FtrlRegressor(**NUMBERS), slice(None)),
+    "loss": lambda: fitted(loss="hinge"),
+    "learning_rate_": lambda: fitted(learning_rate=0.4),
+    "beta_ or penalties": lambda: fitted(l1=1.0),
+    "initial_accumulator_value": lambda: fitted(initial_accumulator_value=0.1),
+    "shapes": lambda: FtrlClassifier(**NUMBERS).partial_fit([[1.0]], [1], classes=[0, 1]),
+    "dtypes": lambda: FtrlClassifier(**NUMBERS).fit(
+        random_rows(dtype=np.float32), random_targets()
+    ),
+    "classes_": lambda: FtrlClassifier(**NUMBERS).fit(random_rows(), random_targets() + 1),
+}
+
+
+@pytest.mark.parametrize("what", OTHERS)
+@pytest.mark.parametrize("as_start", [False, True])
+def test_models_that_do_not_fit_together_are_refused(what, as_start):
+    one, other = fitted(), OTHERS[what]()
+    with pytest.raises(ValueError, match=f"The {what}.* of models to be merged differ"):
+        merge([one], start=other) if as_start else merge([one, other])
+
+
+def test_a_schedule_at_another_step_is_refused():
+    rate = lambda steps: 1.0 / (1 + steps)  # noqa: E731
+    parts = [learn(FtrlClassifier(learning_rate=rate), slice(n)) for n in (10, 20)]
+    with pytest.raises(ValueError, match="learning_rate_"):
+        merge(parts)
+
+
+def test_what_is_no_model_is_refused():
+    with pytest.raises(ValueError, match="at least one"):
+        merge([])
+    with pytest.raises(TypeError, match="not SGDClassifier"):
+        merge([SGDClassifier()])
+    with pytest.raises(ValueError, match="not fitted"):
+        merge([FtrlClassifier()])
+    with pytest.raises(ValueError, match="sparsify freed"):
+        merge([fitted().sparsify()])
