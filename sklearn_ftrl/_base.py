@@ -218,8 +218,8 @@ class BaseFtrl(BaseEstimator):
         vars(self).update(best_state)
         return self
 
-    def _partial_fit(self, X, y, sample_weight, **classes):
-        """Learn the rows once, in the order given."""
+    def _partial_fit(self, X, y, sample_weight=None, raws=None, **classes):
+        """Learn the rows once, in the order given; write the raw predictions before to raws."""
         if hasattr(self, "_coef"):
             raise ValueError(
                 "partial_fit needs z and n, which sparsify freed. Sparsify a copy of the model, "
@@ -228,8 +228,10 @@ class BaseFtrl(BaseEstimator):
         fresh = not hasattr(self, "_state")
         with _UnchangedOnError(self):
             batch, _ = self._take(X, y, sample_weight, fresh, **classes)
+        if raws is not None:  # rows of weight 0 are predicted in their place
+            batch = batch._replace(order=np.arange(batch.weights.size))
         if batch.order.size:
-            loss = self._learn(batch)
+            loss = self._learn(batch, raws)
             self.n_iter_, self.loss_curve_, self.progressive_loss_ = 1, [loss], loss
             for name in ["best_iter_", "validation_curve_"]:  # of a fit before
                 vars(self).pop(name, None)
@@ -419,19 +421,22 @@ class BaseFtrl(BaseEstimator):
             intercept = _check_init(intercept_init, "intercept_init", (n_outputs,))[:, np.newaxis]
             _state.set_weights(self._intercept_state, intercept, self._alpha, self._intercept_prox)
 
-    def _learn(self, batch):
-        """Make one pass in this order; return the weighted mean of the losses before learning."""
+    def _learn(self, batch, raws=None):
+        """Make one pass in this order; return the weighted mean of the losses before learning.
+
+        With ``raws``, for the raw predictions before learning, rows are learned one by one and
+        the order may contain rows of weight 0.
+        """
         rows, targets, weights, order = batch
         row_cost = self._state.shape[2] * (1 + rows.data.size // (rows.indptr.size - 1))
-        n_threads = self._n_threads(row_cost * order.size)
+        n_threads = self._n_threads(row_cost * order.size) if raws is None else 1
         step = max(1, n_threads * BLOCK // row_cost)
         clip = [self.clipvalue, self.clipnorm, self.global_clipnorm]
         clip = Clip(*(float(c or np.inf) for c in clip)) if any(clip) else None
         total = 0.0
         for start in range(0, order.size, step):
             block = order[start : start + step]
-            rates = self._rates(block.size)
-            parts = _split(block.size, n_threads)
+            rates = self._rates(block.size if raws is None else np.count_nonzero(weights[block]))
             calls = [
                 (
                     rows,
@@ -441,22 +446,23 @@ class BaseFtrl(BaseEstimator):
                     weights,
                     self._loss(),
                     clip,
+                    raws,
                 )
-                for a, b in parts
+                for a, b in _split(block.size, n_threads)
             ]
             results = _in_threads(self._pass, calls)
-            n_learned = sum(n for _, n in results)
+            n_learned = sum(n for _, n, _ in results)
             self.t_ += n_learned
             self._alpha = rates[min(n_learned, rates.size - 1)]
-            for (a, b), (loss, n) in zip(parts, results, strict=True):
+            for loss, _, failed in results:
                 total += loss
-                if n < b - a:
+                if failed >= 0:
                     raise ValueError(
-                        f"The loss or gradient of row {block[a + n]} is not finite, or too large "
+                        f"The loss or gradient of row {failed} is not finite, or too large "
                         "for the state. Lower learning_rate, raise beta, or scale X and y. The "
                         f"model keeps the {self.t_} rows learned until then."
                     )
-        return total / weights[order].sum()
+        return total / (weights[order].sum() or 1.0)
 
     def _pass(self, rows, order, rates, targets, weights, loss, clip=None, raws=None):
         """Call the kernel."""

@@ -96,13 +96,14 @@ def learn_one_output(
     """Learn rows in this order; return their weighted loss before learning, and their number.
 
     Gather, compute, scatter: the arithmetic is vector code on a row's own small buffers,
-    while the coordinates of rows to come are on their way from memory. The number is short
-    of all where a row's loss or gradient is too large; that row has changed nothing.
+    while the coordinates of rows to come are on their way from memory. A row of weight 0 is
+    only predicted. Where a row's loss or gradient is too large, it is the end: the row has
+    changed nothing and is returned as well, else -1.
     """
     data, indices, indptr, longest = rows
     padded = LANES * -(-longest // LANES)
     z, root_n, x, w = np.empty(padded), np.empty(padded), np.empty(padded), np.empty(padded)
-    total = 0.0
+    total, learned = 0.0, 0
     for t in range(order.size):
         i = order[t]
         start = indptr[i] & POSITIVE
@@ -118,7 +119,7 @@ def learn_one_output(
         for k in range(size, padded):
             z[k], root_n[k], x[k] = 0.0, 0.0, 0.0
 
-        inverse_alpha = 1.0 / rates[min(t, rates.size - 1)]
+        inverse_alpha = 1.0 / rates[min(learned, rates.size - 1)]
         bias = weight(intercept[Z, 0], intercept[ROOT_N, 0], inverse_alpha, intercept_prox)
         raw = 0.0
         for k in range(padded):
@@ -129,6 +130,8 @@ def learn_one_output(
         ahead = order[min(t + FAR, order.size - 1)]
         prefetch(y, ahead)
         prefetch(sample_weight, ahead)
+        if raws is not None:
+            prefetch(raws, ahead)
         last = indptr[ahead + 1] - 1
         for k in range(indptr[ahead], last, LINE):
             prefetch(data, k)
@@ -143,13 +146,16 @@ def learn_one_output(
             raws[i, 0] = raw + bias
         if loss is None:
             continue
+        if sample_weight[i] == 0.0:
+            continue
         value, gradient = loss_and_gradient(loss, y[i], raw + bias)
         gradient *= sample_weight[i]
         if not (math.isfinite(value) and fits(gradient * gradient, square, pairs)):
-            return total, t
+            return total, learned, i
         total += sample_weight[i] * value
+        learned += 1
 
-        inverse_alpha = 1.0 / rates[min(t + 1, rates.size - 1)]
+        inverse_alpha = 1.0 / rates[min(learned, rates.size - 1)]
         shrink, shrink_bias = clip_factors(abs(gradient), square, fit_intercept, clip)
         for k in range(padded):
             z[k], root_n[k] = step(
@@ -169,7 +175,7 @@ def learn_one_output(
                 intercept_prox,
                 clip,
             )
-    return total, order.size
+    return total, learned, -1
 
 
 @njit
@@ -249,13 +255,13 @@ def learn_outputs(
     n_outputs = intercept.shape[1]
     w = np.empty(longest * n_outputs)
     bias, raw, gradient = np.empty(n_outputs), np.empty(n_outputs), np.empty(n_outputs)
-    total = 0.0
+    total, learned = 0.0, 0
     for t in range(order.size):
         i = order[t]
         start = indptr[i] & POSITIVE
         size = (indptr[i + 1] - start) & POSITIVE
 
-        inverse_alpha = 1.0 / rates[min(t, rates.size - 1)]
+        inverse_alpha = 1.0 / rates[min(learned, rates.size - 1)]
         for c in range(n_outputs):
             bias[c] = weight(intercept[Z, c], intercept[ROOT_N, c], inverse_alpha, intercept_prox)
             raw[c] = bias[c]
@@ -273,6 +279,8 @@ def learn_outputs(
         ahead = order[min(t + FAR, order.size - 1)]
         prefetch(y, ahead)
         prefetch(sample_weight, ahead)
+        if raws is not None:
+            prefetch(raws, n_outputs * ahead)
         last = indptr[ahead + 1] - 1
         for k in range(indptr[ahead], last, LINE):
             prefetch(data, k)
@@ -288,16 +296,19 @@ def learn_outputs(
                 raws[i, c] = raw[c]
         if loss is None:
             continue
+        if sample_weight[i] == 0.0:
+            continue
         value = joint_loss_and_gradient(loss, y[i], raw, gradient)
         norm = 0.0
         for c in range(n_outputs):
             gradient[c] *= sample_weight[i]
             norm += gradient[c] * gradient[c]
         if not (math.isfinite(value) and fits(norm, square, numbers)):
-            return total, t
+            return total, learned, i
         total += sample_weight[i] * value
+        learned += 1
 
-        inverse_alpha = 1.0 / rates[min(t + 1, rates.size - 1)]
+        inverse_alpha = 1.0 / rates[min(learned, rates.size - 1)]
         shrink, shrink_bias = clip_factors(math.sqrt(norm), square, fit_intercept, clip)
         for k in range(size):
             x = data[start + k]
@@ -325,7 +336,7 @@ def learn_outputs(
                     intercept_prox,
                     clip,
                 )
-    return total, order.size
+    return total, learned, -1
 
 
 def llvm_prefetch(context, array, index):
