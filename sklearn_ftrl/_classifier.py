@@ -336,7 +336,9 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
         y : ndarray of shape (n_samples,)
             Class labels.
         """
-        raw = self._raw_predictions(X)
+        return self._predict(self._raw_predictions(X))
+
+    def _predict(self, raw):
         return self.classes_[raw.argmax(axis=1) if raw.shape[1] > 1 else (raw[:, 0] > 0) * 1]
 
     def decision_function(self, X):
@@ -352,7 +354,9 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
         raw : ndarray of shape (n_samples,) or (n_samples, n_classes)
             ``X @ coef_.T + intercept_``; for two classes, above 0 means ``classes_[1]``.
         """
-        raw = self._raw_predictions(X)
+        return self._decision_function(self._raw_predictions(X))
+
+    def _decision_function(self, raw):
         return raw if raw.shape[1] > 1 else raw[:, 0]
 
     @available_if(_gives_probabilities)
@@ -370,7 +374,9 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
             Probabilities, in the order of ``classes_``. "modified_huber": those of
             [2]_, clipped to [0, 1] and, of more than two classes, normalised.
         """
-        raw = self._raw_predictions(X)
+        return self._predict_proba(self._raw_predictions(X))
+
+    def _predict_proba(self, raw):
         if self._learned_loss == "log_loss":
             return softmax(raw, axis=1) if raw.shape[1] > 1 else expit(raw * [-1, 1])
         return _modified_huber_proba(raw)
@@ -390,7 +396,9 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
             Log-probabilities, in the order of ``classes_``. "log_loss": finite where p
             rounds to 0.
         """
-        raw = self._raw_predictions(X)
+        return self._predict_log_proba(self._raw_predictions(X))
+
+    def _predict_log_proba(self, raw):
         if self._learned_loss == "log_loss":
             return log_softmax(raw, axis=1) if raw.shape[1] > 1 else log_expit(raw * [-1, 1])
         with np.errstate(divide="ignore"):

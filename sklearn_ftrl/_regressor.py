@@ -273,8 +273,10 @@ class FtrlRegressor(RegressorMixin, BaseFtrl):
         y : ndarray of shape (n_samples,)
             ``X @ coef_ + intercept_``; of "poisson", its exponential.
         """
-        raw = self._raw_predictions(X)[:, 0]
-        return np.exp(raw) if self._learned_loss == "poisson" else raw
+        return self._predict(self._raw_predictions(X))
+
+    def _predict(self, raw):
+        return np.exp(raw[:, 0]) if self._learned_loss == "poisson" else raw[:, 0]
 
     def _loss(self):
         parameter = self.quantile if self.loss == "quantile" else self.epsilon
