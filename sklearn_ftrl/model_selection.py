@@ -2,7 +2,6 @@
 
 import functools
 import inspect
-import itertools
 import operator
 from numbers import Integral
 
@@ -52,9 +51,10 @@ def progressive_val_predict(
     are never predicted from their future.
 
     `FtrlClassifier` and `FtrlRegressor` predict row by row, in the pass that learns. Any
-    other estimator predicts, then learns, a batch at a time; the first batch is predicted
-    as if by a model of zeros, which is how FTRL starts too: every class is as probable,
-    ``predict`` gives the first class or 0, and ``decision_function`` 0.
+    other estimator predicts, then learns, a batch at a time. Before a first batch there is
+    no model, nor are there the numbers of "auto": it is predicted as if by a model of
+    zeros, for which every class is as probable, ``predict`` gives the first class or 0 (1 of
+    "poisson"), and ``decision_function`` 0.
 
     Parameters
     ----------
@@ -73,9 +73,9 @@ def progressive_val_predict(
         Weights to learn with, 0 or more. A row of weight 0 is predicted in its place,
         whether or not it is learned.
     batch_size : int, default=100
-        1 or more: rows in a batch. The FTRL estimators take parameters of "auto" from the
-        first batch, and else do not depend on it; for others it has to be less than
-        n_samples. Smaller is nearer to a prediction row by row, and slower.
+        1 or more: rows in a batch. The FTRL estimators take numbers of "auto" from the first
+        batch, and have no batches where numbers are given; for others it has to be less
+        than n_samples. Smaller is nearer to a prediction row by row, and slower.
 
     Returns
     -------
@@ -105,7 +105,8 @@ def progressive_val_predict(
     >>> from sklearn_ftrl import FtrlClassifier
     >>> from sklearn_ftrl.model_selection import progressive_val_predict
     >>> X, y = [[1.0], [1.0], [1.0]], ["no", "yes", "yes"]
-    >>> progressive_val_predict(FtrlClassifier(), X, y).round(2)
+    >>> model = FtrlClassifier(learning_rate=0.5, beta=1.0)
+    >>> progressive_val_predict(model, X, y).round(2)
     array([[0.5 , 0.5 ],
            [0.58, 0.42],
            [0.5 , 0.5 ]])
@@ -183,11 +184,11 @@ def progressive_val_score(
     >>> from sklearn_ftrl import FtrlClassifier
     >>> from sklearn_ftrl.model_selection import progressive_val_score
     >>> X, y = load_breast_cancer(return_X_y=True)
-    >>> X = scale(X)
-    >>> round(progressive_val_score(FtrlClassifier(), X, y, scoring="roc_auc"), 3)
-    0.992
-    >>> progressive_val_score(FtrlClassifier(), X, y, window=200).round(3)
-    array([0.935, 0.97 , 0.97 ])
+    >>> stream = {"X": scale(X), "y": y, "batch_size": 20}
+    >>> round(progressive_val_score(FtrlClassifier(), **stream, scoring="roc_auc"), 3)
+    0.985
+    >>> progressive_val_score(FtrlClassifier(), **stream, window=200).round(3)
+    array([0.9  , 0.95 , 0.964])
     """
     score, n_rows = _progressive_scorer(
         estimator, X, y, scoring, classes, sample_weight, batch_size
@@ -238,9 +239,11 @@ class ProgressiveValidationDisplay:
     >>> from sklearn_ftrl import FtrlClassifier
     >>> from sklearn_ftrl.model_selection import ProgressiveValidationDisplay
     >>> X, y = load_breast_cancer(return_X_y=True)
-    >>> display = ProgressiveValidationDisplay.from_estimator(FtrlClassifier(), scale(X), y)
+    >>> display = ProgressiveValidationDisplay.from_estimator(
+    ...     FtrlClassifier(), scale(X), y, batch_size=20
+    ... )
     >>> print(f"{display.running_scores[-1]:.3f}")
-    0.958
+    0.937
     """
 
     def __init__(
@@ -488,9 +491,16 @@ def _learn_by_row(estimator, X, y, weights, batch_size, known):
     # A row of weight 0 teaches nothing, but checks the parameters and sets the number of outputs.
     estimator.partial_fit(_slice(X, slice(0, 1)), y[:1], sample_weight=[0.0], **known)
     raws = np.empty((y.size, estimator._n_outputs()))
-    for start, stop in itertools.pairwise(sorted({0, min(batch_size, y.size), y.size})):
-        rows = slice(start, stop)
+    stop = 0
+    while stop < y.size:
+        auto = "auto" in (estimator.learning_rate, estimator.beta) and not (
+            estimator._scales and estimator._scales.n_rows
+        )
+        rows = slice(stop, min(stop + batch_size, y.size) if auto else y.size)
         estimator._partial_fit(_slice(X, rows), y[rows], raws=raws[rows], **weights(rows))
+        if auto:  # these rows have given the numbers, so that the model knew them
+            raws[rows] = 0.0
+        stop = rows.stop
     return raws
 
 

@@ -1,11 +1,13 @@
+import functools
 import pickle
 
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from oracle import random_rows, random_targets
+from oracle import NUMBERS, random_rows, random_targets
 from scipy import sparse
+from sklearn.base import clone
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.linear_model import SGDClassifier, SGDRegressor
 from sklearn.metrics import (
@@ -39,11 +41,13 @@ X = random_rows()
 Y = random_targets()
 WEIGHTS = np.random.default_rng(4).choice([0.0, 0.5, 2.0], 60)
 CLASSIFIER_METHODS = ["predict", "predict_proba", "predict_log_proba", "decision_function"]
+classifier = functools.partial(FtrlClassifier, **NUMBERS)
+regressor = functools.partial(FtrlRegressor, **NUMBERS)
 CASES = (
-    [(FtrlClassifier(), n_classes, m) for n_classes in (2, 4) for m in CLASSIFIER_METHODS]
-    + [(FtrlClassifier("modified_huber"), n_classes, "predict_proba") for n_classes in (2, 4)]
-    + [(FtrlClassifier("hinge"), n_classes, "decision_function") for n_classes in (2, 4)]
-    + [(FtrlRegressor(loss), 9, "predict") for loss in REGRESSOR_LOSSES]
+    [(classifier(), n_classes, m) for n_classes in (2, 4) for m in CLASSIFIER_METHODS]
+    + [(classifier("modified_huber"), n_classes, "predict_proba") for n_classes in (2, 4)]
+    + [(classifier("hinge"), n_classes, "decision_function") for n_classes in (2, 4)]
+    + [(regressor(loss), 9, "predict") for loss in REGRESSOR_LOSSES]
 )
 
 
@@ -66,6 +70,26 @@ def row_by_row(model, y, method, sample_weight=None):
 # Predictions
 
 
+@pytest.mark.parametrize("model", [FtrlClassifier(), FtrlRegressor(), FtrlClassifier(beta=1.0)])
+def test_the_rows_that_give_the_numbers_of_auto_are_predicted_by_a_model_of_zeros(model):
+    method = "predict" if isinstance(model, FtrlRegressor) else "decision_function"
+    p = progressive_val_predict(model, X, Y, method=method, batch_size=20)
+    np.testing.assert_array_equal(p[:20], 0.0)
+    classes = {"classes": [0, 1]} if method == "decision_function" else {}
+    learned = clone(model).partial_fit(X[:20], Y[:20], **classes)
+    np.testing.assert_array_equal(p[20:21], getattr(learned, method)(X[20:21]))
+
+
+def test_auto_waits_for_rows_that_are_not_empty():
+    weights = np.r_[np.zeros(20), np.ones(40)]
+    p = progressive_val_predict(
+        FtrlClassifier(), X, Y, method="decision_function", sample_weight=weights, batch_size=10
+    )
+    np.testing.assert_array_equal(p[:30], 0.0)
+    learned = FtrlClassifier().partial_fit(X[20:30], Y[20:30], classes=[0, 1])
+    np.testing.assert_allclose(p[30], learned.decision_function(X[30:31])[0], rtol=1e-12)
+
+
 @pytest.mark.parametrize(
     ("params", "sample_weight"),
     [
@@ -82,7 +106,7 @@ def test_predictions_equal_those_of_a_loop_over_the_rows(
     estimator, n_classes, method, params, sample_weight
 ):
     y = random_targets(n_classes=n_classes)
-    model = type(estimator)(estimator.loss, **params)
+    model = type(estimator)(estimator.loss, **(NUMBERS | params))
     loop = row_by_row(model, y, method, sample_weight)
     with np.errstate(divide="ignore"):
         ours = progressive_val_predict(
@@ -96,14 +120,14 @@ def test_predictions_equal_those_of_a_loop_over_the_rows(
 
 @pytest.mark.parametrize("batch_size", [1, 59, 60, 1000])
 def test_the_batch_size_changes_no_bit_of_ftrl_s_predictions(batch_size):
-    whole = progressive_val_predict(FtrlClassifier(l1=0.1), X, Y)
-    parts = progressive_val_predict(FtrlClassifier(l1=0.1), X, Y, batch_size=batch_size)
+    whole = progressive_val_predict(classifier(l1=0.1), X, Y)
+    parts = progressive_val_predict(classifier(l1=0.1), X, Y, batch_size=batch_size)
     np.testing.assert_array_equal(whole, parts)
 
 
 @pytest.mark.parametrize("learning_rate", [0.5, falling])
 def test_blocks_of_the_kernel_change_no_bit(learning_rate, monkeypatch):
-    model = FtrlClassifier(learning_rate=learning_rate)
+    model = classifier(learning_rate=learning_rate)
     whole = progressive_val_predict(model, X, Y, sample_weight=WEIGHTS)
     monkeypatch.setattr(_base, "BLOCK", 30)
     parts = progressive_val_predict(model, X, Y, sample_weight=WEIGHTS)
@@ -118,24 +142,24 @@ def test_one_thread_learns_whatever_n_jobs_is(monkeypatch):
         "_in_threads",
         lambda function, calls: n_threads.append(len(calls)) or in_threads(function, calls),
     )
-    progressive_val_predict(FtrlClassifier(n_jobs=2), X, Y, batch_size=20)
+    progressive_val_predict(classifier(n_jobs=2), X, Y, batch_size=20)
     assert set(n_threads) == {1}
 
 
 def test_a_schedule_is_asked_for_the_rates_of_learned_rows_alone():
     steps = []
-    model = FtrlClassifier(learning_rate=lambda t: steps.append(t.max(initial=0)) or falling(t))
+    model = classifier(learning_rate=lambda t: steps.append(t.max(initial=0)) or falling(t))
     progressive_val_predict(model, X, Y, sample_weight=WEIGHTS)
     assert max(steps) == np.count_nonzero(WEIGHTS) - 1
 
 
 def test_weights_that_are_all_zero_leave_every_prediction_at_the_start():
-    p = progressive_val_predict(FtrlClassifier(), X, Y, sample_weight=np.zeros(60), batch_size=9)
+    p = progressive_val_predict(classifier(), X, Y, sample_weight=np.zeros(60), batch_size=9)
     np.testing.assert_array_equal(p, np.full((60, 2), 0.5))
 
 
 def test_a_class_of_weight_0_is_predicted_and_not_learned():
-    model = FtrlClassifier(class_weight={1: 0.0})
+    model = classifier(class_weight={1: 0.0})
     ours = progressive_val_predict(model, X, Y)
     np.testing.assert_allclose(ours, row_by_row(model, Y, "predict_proba"), rtol=1e-12)
 
@@ -153,8 +177,8 @@ def test_a_class_of_weight_0_is_predicted_and_not_learned():
     ],
 )
 def test_rows_may_come_in_any_container(convert):
-    ours = progressive_val_predict(FtrlClassifier(), convert(X), Y, batch_size=7)
-    np.testing.assert_allclose(ours, progressive_val_predict(FtrlClassifier(), X, Y), rtol=1e-12)
+    ours = progressive_val_predict(classifier(), convert(X), Y, batch_size=7)
+    np.testing.assert_allclose(ours, progressive_val_predict(classifier(), X, Y), rtol=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -162,7 +186,7 @@ def test_rows_may_come_in_any_container(convert):
 )
 def test_labels_and_weights_may_come_in_any_container(convert):
     labels, weights = convert(np.where(Y, "yes", "no")), convert(WEIGHTS)
-    for model in [FtrlClassifier(), SGDClassifier(random_state=0)]:
+    for model in [classifier(), SGDClassifier(random_state=0)]:
         ours, theirs = (
             progressive_val_score(model, X, y, sample_weight=w, batch_size=7)
             for y, w in ((labels, weights), (Y, WEIGHTS))
@@ -175,7 +199,7 @@ def test_labels_and_weights_may_come_in_any_container(convert):
 def test_the_caller_s_objects_stay_as_they_are(dtype, index_dtype):
     rows = X.astype(dtype)
     rows.indices, rows.indptr = rows.indices.astype(index_dtype), rows.indptr.astype(index_dtype)
-    model = FtrlClassifier().partial_fit(rows, Y, classes=[0, 1])
+    model = classifier().partial_fit(rows, Y, classes=[0, 1])
     given = model, rows, Y, WEIGHTS
     before = pickle.dumps(given)
     progressive_val_predict(model, rows, Y, sample_weight=WEIGHTS)
@@ -184,14 +208,14 @@ def test_the_caller_s_objects_stay_as_they_are(dtype, index_dtype):
 
 
 def test_a_fitted_estimator_starts_from_nothing():
-    fresh, fitted = (FtrlClassifier(warm_start=True) for _ in range(2))
+    fresh, fitted = (classifier(warm_start=True) for _ in range(2))
     fitted.partial_fit(X, Y, classes=[0, 1])
     ours, theirs = (progressive_val_predict(model, X, Y) for model in (fitted, fresh))
     np.testing.assert_array_equal(ours, theirs)
 
 
 def test_classes_may_name_labels_that_do_not_come():
-    assert progressive_val_predict(FtrlClassifier(), X, Y, classes=[2, 0, 1]).shape == (60, 3)
+    assert progressive_val_predict(classifier(), X, Y, classes=[2, 0, 1]).shape == (60, 3)
 
 
 # Other estimators
@@ -221,7 +245,7 @@ def test_another_classifier_predicts_each_batch_before_learning_it(
 @pytest.mark.parametrize("method", CLASSIFIER_METHODS)
 def test_a_first_batch_is_predicted_as_the_first_row_of_ftrl(labels, method):
     y = np.array(labels)[random_targets(n_classes=len(labels))]
-    first_row = progressive_val_predict(FtrlClassifier(), X, y, method=method)[:1]
+    first_row = progressive_val_predict(classifier(), X, y, method=method)[:1]
     model = SGDClassifier("log_loss", alpha=1.0, random_state=0)
     ours = progressive_val_predict(model, X, y, method=method, batch_size=25)
     np.testing.assert_allclose(
@@ -266,11 +290,11 @@ def test_a_score_is_that_of_the_predictions(scoring, ftrl, sample_weight):
     method, metric, sign = (BINARY | REGRESSION)[scoring]
     if scoring in BINARY:
         model, y = (
-            FtrlClassifier() if ftrl else SGDClassifier("log_loss", alpha=1.0, random_state=0),
+            classifier() if ftrl else SGDClassifier("log_loss", alpha=1.0, random_state=0),
             Y,
         )
     else:
-        model, y = FtrlRegressor() if ftrl else SGDRegressor(random_state=0), np.arange(60.0)
+        model, y = regressor() if ftrl else SGDRegressor(random_state=0), np.arange(60.0)
     stream = {"sample_weight": sample_weight, "batch_size": 20}
     score = progressive_val_score(model, X, y, scoring=scoring, **stream)
     predictions = progressive_val_predict(model, X, y, method=method, **stream)
@@ -282,7 +306,7 @@ def test_a_score_is_that_of_the_predictions(scoring, ftrl, sample_weight):
 @pytest.mark.parametrize("scoring", ["f1_macro", "neg_log_loss", "roc_auc_ovr", "top_k_accuracy"])
 def test_scorers_of_several_classes_work(scoring):
     y = np.array(["a", "b", "c", "d"])[random_targets(n_classes=4)]
-    for model in [FtrlClassifier(), MultinomialNB()]:
+    for model in [classifier(), MultinomialNB()]:
         score = progressive_val_score(model, abs(X), y, scoring=scoring, batch_size=20)
         assert np.isfinite(score)
 
@@ -297,8 +321,8 @@ def test_a_scorer_may_prefer_a_method_that_the_estimator_has_not():
 def test_what_make_scorer_returns_is_a_scorer():
     scoring = make_scorer(fbeta_score, beta=2.0, pos_label="no")
     labels = np.where(Y, "yes", "no")
-    score = progressive_val_score(FtrlClassifier(), X, labels, scoring=scoring)
-    predictions = progressive_val_predict(FtrlClassifier(), X, labels, method="predict")
+    score = progressive_val_score(classifier(), X, labels, scoring=scoring)
+    predictions = progressive_val_predict(classifier(), X, labels, method="predict")
     assert score == fbeta_score(labels, predictions, beta=2.0, pos_label="no")
 
 
@@ -307,35 +331,31 @@ def test_a_scorer_of_one_s_own_is_given_slices_of_row_numbers():
         assert isinstance(estimator, FtrlClassifier)
         return np.mean(estimator.predict(rows) == y) + 100 * rows.start
 
-    scores = progressive_val_score(FtrlClassifier(), X, Y, scoring=scorer, window=30)
-    correct = progressive_val_predict(FtrlClassifier(), X, Y, method="predict") == Y
+    scores = progressive_val_score(classifier(), X, Y, scoring=scorer, window=30)
+    correct = progressive_val_predict(classifier(), X, Y, method="predict") == Y
     np.testing.assert_allclose(scores, [correct[:30].mean(), correct[30:].mean() + 3000])
 
 
 def test_the_log_loss_is_the_progressive_loss_of_partial_fit():
-    score = progressive_val_score(
-        FtrlClassifier(), X, Y, scoring="neg_log_loss", sample_weight=WEIGHTS
-    )
-    model = FtrlClassifier().partial_fit(X, Y, classes=[0, 1], sample_weight=WEIGHTS)
+    score = progressive_val_score(classifier(), X, Y, scoring="neg_log_loss", sample_weight=WEIGHTS)
+    model = classifier().partial_fit(X, Y, classes=[0, 1], sample_weight=WEIGHTS)
     assert score == pytest.approx(-model.progressive_loss_, rel=1e-12)
 
 
 def test_without_scoring_it_is_accuracy_or_r2():
-    assert progressive_val_score(FtrlClassifier(), X, Y) == progressive_val_score(
-        FtrlClassifier(), X, Y, scoring="accuracy"
+    assert progressive_val_score(classifier(), X, Y) == progressive_val_score(
+        classifier(), X, Y, scoring="accuracy"
     )
-    assert progressive_val_score(FtrlRegressor(), X, Y) == progressive_val_score(
-        FtrlRegressor(), X, Y, scoring="r2"
+    assert progressive_val_score(regressor(), X, Y) == progressive_val_score(
+        regressor(), X, Y, scoring="r2"
     )
 
 
 @pytest.mark.parametrize("sample_weight", [None, WEIGHTS], ids=["equal", "weighted"])
 def test_windows_are_scored_each_by_itself(sample_weight):
     stream = {"sample_weight": sample_weight}
-    scores = progressive_val_score(
-        FtrlClassifier(), X, Y, scoring="neg_log_loss", window=25, **stream
-    )
-    p = progressive_val_predict(FtrlClassifier(), X, Y, **stream)
+    scores = progressive_val_score(classifier(), X, Y, scoring="neg_log_loss", window=25, **stream)
+    p = progressive_val_predict(classifier(), X, Y, **stream)
     windows = [slice(0, 25), slice(25, 50), slice(50, 60)]
     weights = np.ones(60) if sample_weight is None else sample_weight
     np.testing.assert_allclose(
@@ -346,14 +366,14 @@ def test_windows_are_scored_each_by_itself(sample_weight):
 def test_a_window_of_one_class_is_what_the_scorer_makes_of_it():
     y, window = np.repeat([0, 1], 30), {"window": 30}
     with pytest.warns(UndefinedMetricWarning, match="Only one class"):
-        auc = progressive_val_score(FtrlClassifier(), X, y, scoring="roc_auc", **window)
+        auc = progressive_val_score(classifier(), X, y, scoring="roc_auc", **window)
     assert np.isnan(auc).all()
     with pytest.raises(ValueError, match="labels"):
-        progressive_val_score(FtrlClassifier(), X, y, scoring="neg_log_loss", **window)
+        progressive_val_score(classifier(), X, y, scoring="neg_log_loss", **window)
     knowing = make_scorer(
         log_loss, greater_is_better=False, response_method="predict_proba", labels=[0, 1]
     )
-    losses = progressive_val_score(FtrlClassifier(), X, y, scoring=knowing, **window)
+    losses = progressive_val_score(classifier(), X, y, scoring=knowing, **window)
     assert np.isfinite(losses).all()
 
 
@@ -362,19 +382,19 @@ def test_a_window_of_one_class_is_what_the_scorer_makes_of_it():
 
 def test_the_display_holds_running_scores_and_those_of_windows():
     display = ProgressiveValidationDisplay.from_estimator(
-        FtrlClassifier(), X, Y, scoring="roc_auc", window=20, sample_weight=WEIGHTS
+        classifier(), X, Y, scoring="roc_auc", window=20, sample_weight=WEIGHTS
     )
     scored = {"scoring": "roc_auc", "sample_weight": WEIGHTS}
-    windows = progressive_val_score(FtrlClassifier(), X, Y, window=20, **scored)
+    windows = progressive_val_score(classifier(), X, Y, window=20, **scored)
     np.testing.assert_array_equal(display.n_rows, [20, 40, 60])
     np.testing.assert_array_equal(display.window_scores, windows)
     assert display.running_scores[0] == windows[0]
-    assert display.running_scores[-1] == progressive_val_score(FtrlClassifier(), X, Y, **scored)
+    assert display.running_scores[-1] == progressive_val_score(classifier(), X, Y, **scored)
 
 
 def test_the_display_shows_what_it_holds():
     display = ProgressiveValidationDisplay.from_estimator(
-        FtrlClassifier(), X, Y, scoring="neg_brier_score", window=20
+        classifier(), X, Y, scoring="neg_brier_score", window=20
     )
     np.testing.assert_array_equal(display.line_.get_xdata(), display.n_rows)
     np.testing.assert_array_equal(display.line_.get_ydata(), display.running_scores)
@@ -390,11 +410,11 @@ def test_the_display_shows_what_it_holds():
 
 
 def test_a_display_of_predictions_equals_that_of_the_estimator():
-    p = progressive_val_predict(FtrlClassifier(), X, Y, sample_weight=WEIGHTS)
+    p = progressive_val_predict(classifier(), X, Y, sample_weight=WEIGHTS)
     window = {"window": 20, "sample_weight": WEIGHTS}
     one = ProgressiveValidationDisplay.from_predictions(Y, p, score_func=log_loss, **window)
     other = ProgressiveValidationDisplay.from_estimator(
-        FtrlClassifier(), X, Y, scoring="neg_log_loss", **window
+        classifier(), X, Y, scoring="neg_log_loss", **window
     )
     np.testing.assert_allclose(one.running_scores, -other.running_scores, rtol=1e-12)
     np.testing.assert_allclose(one.window_scores, -other.window_scores, rtol=1e-12)
@@ -409,9 +429,9 @@ def test_a_display_has_fifty_windows_if_not_told():
 
 
 def test_displays_share_axes_and_pass_matplotlib_s_arguments_on():
-    one = ProgressiveValidationDisplay.from_estimator(FtrlClassifier(), X, Y, color="red")
+    one = ProgressiveValidationDisplay.from_estimator(classifier(), X, Y, color="red")
     other = ProgressiveValidationDisplay.from_estimator(
-        FtrlClassifier(l1=1.0), X, Y, ax=one.ax_, name="sparse"
+        classifier(l1=1.0), X, Y, ax=one.ax_, name="sparse"
     )
     assert other.ax_ is one.ax_
     assert len(one.ax_.lines) == 4
