@@ -175,7 +175,7 @@ class BaseFtrl(BaseEstimator):
             if X_val is not None or y_val is not None:
                 validate = self._validation(X_val, y_val, sample_weight_val)
             elif self.early_stopping is True or (
-                self.early_stopping == "auto" and batch.order.size > MANY_ROWS
+                self.early_stopping == "auto" and batch.order.size > MANY_ROWS and self.max_iter > 1
             ):
                 batch, validate = self._hold_out(batch, X, y, sample_weight, random_state)
             if init:

@@ -79,7 +79,8 @@ class FtrlRegressor(RegressorMixin, BaseFtrl):
         Passes without gain before ``fit`` ends.
     early_stopping : bool or "auto", default="auto"
         Whether ``fit`` holds rows out and gives back the model of the pass that judged them
-        best. "auto": if there are more than 2000 rows, or ``X_val`` is given.
+        best. "auto": if ``X_val`` is given, or if there are more than 2000 rows and passes to
+        choose between.
     validation_fraction : float, default=0.1
         Part of the rows that are held out, between 0 and 1: drawn at random, or the
         last ones if not ``shuffle``. They are not learned.

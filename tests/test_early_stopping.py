@@ -92,8 +92,14 @@ def test_a_class_of_one_row_is_no_obstacle():
 def test_auto_holds_out_rows_of_large_sets_alone(monkeypatch, n_rows, held_out):
     monkeypatch.setattr(_base, "MANY_ROWS", 40)
     X, y = noisy(n_rows)
-    model = FtrlClassifier(max_iter=1, tol=None).fit(X, y)
+    model = FtrlClassifier(max_iter=2, tol=None).fit(X, y)
     assert bool(model.validation_curve_) == held_out
+
+
+def test_auto_holds_out_nothing_of_a_single_pass(monkeypatch):
+    monkeypatch.setattr(_base, "MANY_ROWS", 40)
+    X, y = noisy()
+    assert FtrlClassifier(max_iter=1).fit(X, y).t_ == 200
 
 
 def test_sample_weights_count_in_the_validation_loss():
