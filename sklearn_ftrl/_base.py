@@ -13,7 +13,7 @@ from joblib import effective_n_jobs
 from scipy import sparse
 from sklearn import get_config
 from sklearn.base import BaseEstimator, _fit_context, is_classifier
-from sklearn.exceptions import ConvergenceWarning
+from sklearn.exceptions import ConvergenceWarning, InconsistentVersionWarning
 from sklearn.metrics import check_scoring, get_scorer_names
 from sklearn.model_selection import train_test_split
 from sklearn.utils import _safe_indexing, assert_all_finite, check_array, check_random_state
@@ -33,6 +33,24 @@ from ._kernel import (
     squares,
     total_loss,
 )
+
+try:
+    from sklearn.callback import CallbackSupportMixin
+except ImportError:  # scikit-learn below 1.9
+
+    class CallbackSupportMixin:  # type: ignore[no-redef]
+        """Takes the place of scikit-learn's, and of its contexts; there is nobody to call."""
+
+        def _init_callback_context(self, **_):
+            return CallbackSupportMixin()
+
+        subcontext = _init_callback_context
+
+        def call_on_fit_task_begin(self, **_):
+            return False
+
+        call_on_fit_task_end = call_on_fit_task_begin
+
 
 # A running kernel does not hear Ctrl-C: weights learned between two looks, about 0.1 s.
 BLOCK = 2**23
@@ -60,7 +78,7 @@ class Scales(NamedTuple):
     intercept: np.ndarray | None  # to start from
 
 
-class BaseFtrl(BaseEstimator):
+class BaseFtrl(CallbackSupportMixin, BaseEstimator):
     """What FtrlClassifier and FtrlRegressor have in common.
 
     A subclass turns y into targets (``_encode``) and gives arrays of shape
@@ -163,6 +181,10 @@ class BaseFtrl(BaseEstimator):
             known = {"classes": self.classes_} if hasattr(self, "classes_") else {}
         init = coef_init is not None or intercept_init is not None
         fresh = init or not (self.warm_start and hasattr(self, "_state"))
+        metadata = {} if sample_weight is None else {"sample_weight": sample_weight}
+        task = self._init_callback_context(max_subtasks=self.max_iter)
+        told = {"estimator": self, "X": X, "y": y, "metadata": metadata}
+        task.call_on_fit_task_begin(**told)
         with _UnchangedOnError(self):
             random_state = check_random_state(self.random_state)
             batch, sample_weight = self._take(X, y, sample_weight, fresh, **known)
@@ -180,9 +202,17 @@ class BaseFtrl(BaseEstimator):
                 batch, validate = self._hold_out(batch, X, y, sample_weight, random_state)
             if init:
                 self._start_from(coef_init, intercept_init)
+        self._make_epochs(batch, validate, random_state, task, told)
+        task.call_on_fit_task_end(**told, reconstruction_attributes=self._snapshot)
+        return self
+
+    def _make_epochs(self, batch, validate, random_state, task, told):
+        """Make passes over the rows until one of those who judge them has had enough."""
         best, best_state, stale_epochs = np.inf, {}, 0
         self.loss_curve_, self.validation_curve_ = [], []
         for epoch in range(1, self.max_iter + 1):
+            subtask = task.subcontext(task_name="epoch")
+            subtask.call_on_fit_task_begin(**told)
             start = time.perf_counter()
             if self.shuffle:
                 batch = batch._replace(order=random_state.permutation(batch.order))
@@ -205,6 +235,8 @@ class BaseFtrl(BaseEstimator):
                     best_state = self._copied_state(best_state)
             else:
                 stale_epochs += 1
+            if subtask.call_on_fit_task_end(**told, reconstruction_attributes=self._snapshot):
+                break
             if self.tol is not None and stale_epochs >= self.n_iter_no_change:
                 break
         else:
@@ -213,10 +245,9 @@ class BaseFtrl(BaseEstimator):
                     f"The loss still fell in the last of max_iter={self.max_iter} epochs. "
                     "Consider increasing max_iter, or tol.",
                     ConvergenceWarning,
-                    stacklevel=3,  # past _fit_context's wrapper
+                    stacklevel=4,  # past fit and _fit_context's wrapper
                 )
         vars(self).update(best_state)
-        return self
 
     def _partial_fit(self, X, y, sample_weight=None, raws=None, **classes):
         """Learn the rows once, in the order given; write the raw predictions before to raws."""
@@ -330,6 +361,11 @@ class BaseFtrl(BaseEstimator):
             copy.setdefault(name, np.empty_like(getattr(self, name)))[:] = getattr(self, name)
         return copy | {"_alpha": self._alpha, "t_": self.t_}
 
+    def _snapshot(self):
+        """Return what makes a copy of the estimator a model of its own."""
+        curves = {name: [*getattr(self, name)] for name in ["loss_curve_", "validation_curve_"]}
+        return self._copied_state({}) | curves
+
     def _take_parameters(self, batch):
         """Keep what weights are read with: set_params acts at the next fit or partial_fit."""
         scales = self._auto_scales(batch)
@@ -345,6 +381,33 @@ class BaseFtrl(BaseEstimator):
             self._intercept_prox = self._intercept_prox._replace(l1=0.0, l2=0.0, l2_shrinkage=None)
         self._learned_loss = self.loss
         self._alpha = self._rates(0)[-1]
+
+    def __getstate__(self):
+        return super().__getstate__() | {"_sklearn_ftrl_version": _version()}
+
+    def __setstate__(self, state):
+        state = dict(state)
+        saved_by = state.pop("_sklearn_ftrl_version", "unknown")
+        if saved_by != _version():
+            warning = InconsistentVersionWarning(
+                estimator_name=type(self).__name__,
+                current_sklearn_version=f"{_version()} of sklearn-ftrl",
+                original_sklearn_version=saved_by,
+            )
+            warnings.warn(warning, stacklevel=2)
+        super().__setstate__(state)
+        if "_state" in state:  # the kernel writes there without looking
+            shapes = [(self.n_features_in_, 2, self._n_outputs()), (1, 2, self._n_outputs())]
+            arrays = [self._state, self._intercept_state]
+            sound = [
+                isinstance(array, np.ndarray)
+                and array.shape == shape
+                and array.dtype in (np.float64, dtype)
+                and array.flags.c_contiguous
+                for array, shape, dtype in zip(arrays, shapes, "fd", strict=True)
+            ]
+            if not all(sound):
+                raise ValueError(f"This {type(self).__name__} is damaged: its state is not valid.")
 
     def _validate_params(self):
         if get_config()["skip_parameter_validation"]:
@@ -523,6 +586,21 @@ class BaseFtrl(BaseEstimator):
         _in_threads(multiply, [(rows, order[a:b], weights, raws[a:b]) for a, b in parts])
         return raws
 
+    def _step_bounds(self, X):
+        """Return how far a gradient of 1 would move the linear predictor of each row."""
+        X = validate_data(self, X, accept_sparse="csr", dtype=self._state.dtype, reset=False)
+        rows = _as_rows(X)
+        row = np.repeat(np.arange(X.shape[0]), np.diff(rows.indptr))
+        x, features = rows.data[: row.size].astype(np.float64), rows.indices[: row.size]
+        touched = x != 0
+        row, x, features = row[touched], x[touched], features[touched]
+        steps = x**2 * _state.rates(self._state, features, self._alpha, self._prox)[:, 0]
+        bounds = np.bincount(row, steps, X.shape[0])
+        if self.fit_intercept:
+            intercept = _state.rates(self._intercept_state, [0], self._alpha, self._intercept_prox)
+            bounds += intercept[0, 0]
+        return bounds
+
     def _weights(self):
         """Return the weights as an array of shape (n_features, n_outputs), float64."""
         if not hasattr(self, "_coef"):
@@ -638,6 +716,12 @@ class BaseFtrl(BaseEstimator):
                 "value": ...,
             }
         return table
+
+
+def _version():
+    from . import __version__  # which is there when the package is, not while it is imported
+
+    return __version__
 
 
 class _FreedError(ValueError, AttributeError):

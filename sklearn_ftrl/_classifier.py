@@ -21,6 +21,13 @@ def _gives_probabilities(estimator):
     return True
 
 
+def _bounds_log_odds(estimator):
+    loss = getattr(estimator, "_learned_loss", estimator.loss)
+    if loss != "log_loss" or len(getattr(estimator, "classes_", [0, 1])) != 2:
+        raise AttributeError("uncertainty_score is for the log loss of two classes.")
+    return True
+
+
 def _modified_huber_proba(raw):
     p = (np.clip(raw if raw.shape[1] > 1 else raw * [-1, 1], -1, 1) + 1) / 2
     p[p.sum(axis=1) == 0] = 1.0
@@ -410,6 +417,39 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
             return log_softmax(raw, axis=1) if raw.shape[1] > 1 else log_expit(raw * [-1, 1])
         with np.errstate(divide="ignore"):
             return np.log(_modified_huber_proba(raw))
+
+    @available_if(_bounds_log_odds)
+    def uncertainty_score(self, X):
+        """Return how far one more example like each row could move its log-odds, at most.
+
+        Rows of features that have been seen little score high: they are the ones worth
+        labelling, and those whose prediction is worth least. It is the score of section 5
+        of [1]_ for any value of a feature,
+
+        ::
+
+            sum_i x_i^2 alpha / (beta + n_i^p)
+
+        the intercept included, since a gradient is at most 1 times x.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to judge.
+
+        Returns
+        -------
+        score : ndarray of shape (n_samples,)
+            0 or more, in log-odds: a bound for a row of sample weight 1, without
+            ``l2_shrinkage``. inf where beta is 0 and a feature was never seen.
+
+        Raises
+        ------
+        ValueError
+            If X is not valid, or the model is sparsified.
+        """
+        self._learned("_state")
+        return self._step_bounds(X)
 
     def _loss(self):
         return Loss(CLASSIFIER_LOSSES[self.loss], 0.0)

@@ -58,6 +58,13 @@ def _n_to_the_p(root_n, prox):
     return root_n if prox.power is None else root_n**prox.power
 
 
+def rates(state, features, alpha, prox):
+    """Return by how much a gradient of 1 would move the weights of these features at most."""
+    root_n = state[features, ROOT_N].astype(np.float64)
+    with np.errstate(divide="ignore"):
+        return alpha * prox.rate / (prox.beta + _n_to_the_p(root_n, prox))
+
+
 def z(state):
     """Return a read-only copy of z, of shape (n_outputs, n_features)."""
     return _read_only(state[:, Z].T.copy())

@@ -1,0 +1,266 @@
+"""What a model promises those who keep it: files, threads, callbacks, uncertainty."""
+
+import copy
+import io
+import pickle
+import threading
+import warnings
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pytest
+import sklearn
+from oracle import NUMBERS, random_rows, random_targets
+from sklearn.exceptions import InconsistentVersionWarning
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.fixes import parse_version
+
+import sklearn_ftrl
+from sklearn_ftrl import FtrlClassifier, FtrlRegressor
+
+SAVED = Path(__file__).parent / "data" / "classifier_0_1.pickle"
+COPIES = {
+    "pickle": lambda model: pickle.loads(pickle.dumps(model)),
+    "joblib": lambda model: joblib_copy(model),
+    "deepcopy": copy.deepcopy,
+}
+
+
+def joblib_copy(model):
+    with io.BytesIO() as file:
+        joblib.dump(model, file)
+        file.seek(0)
+        return joblib.load(file)
+
+
+def trained(estimator=FtrlClassifier, n_classes=2, **params):
+    return estimator(**params, random_state=0).fit(
+        random_rows(), random_targets(n_classes=n_classes)
+    )
+
+
+# Files
+
+
+@pytest.mark.parametrize("way", COPIES)
+@pytest.mark.parametrize(
+    ("estimator", "n_classes"), [(FtrlClassifier, 2), (FtrlClassifier, 4), (FtrlRegressor, 9)]
+)
+def test_a_copy_goes_on_as_the_original_would(way, estimator, n_classes):
+    model = trained(estimator, n_classes)
+    other = COPIES[way](model)
+    for each in (model, other):
+        each.partial_fit(random_rows(seed=5), random_targets(n_classes=n_classes))
+    np.testing.assert_array_equal(other.coef_, model.coef_)
+    assert (other.learning_rate_, other.beta_, other.t_) == (
+        model.learning_rate_,
+        model.beta_,
+        model.t_,
+    )
+
+
+def test_a_file_of_the_first_version_opens():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", InconsistentVersionWarning)
+        model = pickle.loads(SAVED.read_bytes())
+    again = trained(l1=0.1, learning_rate=0.5, beta=1.0, max_iter=3, tol=None)
+    np.testing.assert_allclose(model.coef_, again.coef_, rtol=1e-9)
+    model.partial_fit(random_rows(), random_targets())
+
+
+def test_another_version_warns(monkeypatch):
+    saved = pickle.dumps(trained())
+    monkeypatch.setattr(sklearn_ftrl, "__version__", "99.0")
+    with pytest.warns(InconsistentVersionWarning, match=r"99.0 of sklearn-ftrl"):
+        pickle.loads(saved)
+
+
+@pytest.mark.parametrize("keep", [0.1, 0.5, 0.99])
+def test_a_truncated_file_is_an_error(keep):
+    saved = pickle.dumps(trained())
+    with pytest.raises((EOFError, pickle.UnpicklingError)):
+        pickle.loads(saved[: int(keep * len(saved))])
+
+
+DAMAGE = {
+    "fewer features": lambda state: state["_state"][:-1],
+    "no array": lambda state: state["_state"].tolist(),
+    "another dtype": lambda state: state["_state"].astype(np.int64),
+    "not contiguous": lambda state: np.asfortranarray(state["_state"]),
+    "more outputs": lambda state: np.repeat(state["_state"], 3, axis=2),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_state_is_refused(damage):
+    state = trained().__getstate__()
+    state["_state"] = DAMAGE[damage](state)
+    with pytest.raises(ValueError, match="is damaged"):
+        FtrlClassifier().__setstate__(state)
+
+
+def test_an_unfitted_model_is_copied():
+    assert pickle.loads(pickle.dumps(FtrlClassifier(l1=2.0))).l1 == 2.0
+
+
+# Threads
+
+
+@pytest.mark.compiled
+def test_predictions_while_another_thread_learns_are_finite():
+    X, y = random_rows(3000), random_targets(3000)
+    model = FtrlClassifier().partial_fit(X, y, classes=[0, 1])
+    learner = threading.Thread(target=lambda: [model.partial_fit(X, y) for _ in range(30)])
+    learner.start()
+    while learner.is_alive():
+        p = model.predict_proba(X)
+        assert np.isfinite(p).all()
+    learner.join()
+
+
+# Callbacks
+
+with_callbacks = pytest.mark.skipif(
+    parse_version(sklearn.__version__) < parse_version("1.9"),
+    reason="scikit-learn has no callbacks",
+)
+
+
+class Watcher:
+    """A callback that keeps what it is told, and stops or fails on the last of its epochs."""
+
+    def __init__(self, epochs=99, error=None):
+        self.epochs, self.error, self.models, self.torn_down = epochs, error, [], False
+
+    def setup(self, estimator, context):
+        """Do nothing."""
+
+    def teardown(self, estimator, context):
+        """Remember it."""
+        self.torn_down = True
+
+    def on_fit_task_begin(self, estimator, context):
+        """Do nothing."""
+
+    def on_fit_task_end(self, estimator, context, *, fitted_estimator=None):
+        """Keep the model; say or raise what was ordered."""
+        if context.task_name != "epoch":
+            return False
+        self.models.append(fitted_estimator)
+        if len(self.models) == self.epochs and self.error:
+            raise self.error
+        return len(self.models) == self.epochs
+
+
+@with_callbacks
+def test_a_callback_sees_the_model_of_each_epoch():
+    watcher = Watcher()
+    params = {**NUMBERS, "shuffle": False, "tol": None}
+    FtrlClassifier(max_iter=4, **params).set_callbacks(watcher).fit(random_rows(), random_targets())
+    for n, seen in enumerate(watcher.models, start=1):
+        alone = FtrlClassifier(max_iter=n, **params).fit(random_rows(), random_targets())
+        np.testing.assert_array_equal(seen.coef_, alone.coef_)
+        assert (seen.t_, len(seen.loss_curve_)) == (60 * n, n)
+    assert watcher.torn_down
+
+
+@with_callbacks
+def test_what_a_callback_has_seen_is_not_learned_any_further():
+    watcher = Watcher()
+    model = FtrlClassifier(max_iter=2, tol=None).set_callbacks(watcher)
+    model.fit(random_rows(), random_targets())
+    before = watcher.models[0].coef_.copy()
+    model.partial_fit(random_rows(), random_targets())
+    np.testing.assert_array_equal(watcher.models[0].coef_, before)
+
+
+@with_callbacks
+def test_a_callback_may_end_fit():
+    model = FtrlClassifier(max_iter=50, tol=None).set_callbacks(Watcher(epochs=3))
+    assert model.fit(random_rows(), random_targets()).n_iter_ == 3
+
+
+@with_callbacks
+@pytest.mark.parametrize("error", [RuntimeError("no"), MemoryError(), KeyboardInterrupt()])
+def test_a_callback_that_fails_leaves_the_epochs_before(error):
+    watcher = Watcher(epochs=2, error=error)
+    params = {**NUMBERS, "shuffle": False, "tol": None}
+    model = FtrlClassifier(max_iter=9, **params).set_callbacks(watcher)
+    with pytest.raises(type(error)):
+        model.fit(random_rows(), random_targets())
+    expected = FtrlClassifier(max_iter=2, **params).fit(random_rows(), random_targets())
+    np.testing.assert_array_equal(model.coef_, expected.coef_)
+    assert watcher.torn_down
+    assert model.t_ == 120
+
+
+@with_callbacks
+def test_scikit_learn_s_monitor_scores_each_epoch():
+    from sklearn.callback import ScoringMonitor
+
+    monitor = ScoringMonitor(scoring="neg_log_loss")
+    model = FtrlClassifier(max_iter=3, tol=None).set_callbacks(monitor)
+    model.fit(random_rows(), random_targets(), np.ones(60))
+    scores = [row["neg_log_loss"] for row in monitor.get_logs().data if "neg_log_loss" in row]
+    assert len(scores) >= 3
+
+
+@with_callbacks
+def test_callbacks_reach_the_model_in_a_search():
+    watcher = Watcher()
+    model = FtrlClassifier(max_iter=3, tol=None).set_callbacks(watcher)
+    pipeline = make_pipeline(StandardScaler(with_mean=False), model)
+    search = GridSearchCV(pipeline, {"ftrlclassifier__l1": [0, 1]}, cv=2, refit=False)
+    search.fit(random_rows(), random_targets())
+    assert len(watcher.models) == 4 * 3
+
+
+# What the number is worth
+
+
+@pytest.mark.parametrize(
+    "params", [{}, NUMBERS, {"l1": 0.5, "l2": 1.0}, {"learning_rate_power": -0.3}], ids=str
+)
+@pytest.mark.parametrize("label", [0, 1])
+def test_one_more_example_moves_the_log_odds_by_no_more_than_the_uncertainty_score(params, label):
+    X, y = random_rows(seed=1), random_targets()
+    model = FtrlClassifier(**params).partial_fit(X[:30], y[:30], classes=[0, 1])
+    bounds, before = model.uncertainty_score(X[30:]), model.decision_function(X[30:])
+    for i in range(30):
+        after = copy.deepcopy(model).partial_fit(X[30 + i : 31 + i], [label])
+        moved = abs(after.decision_function(X[30 + i : 31 + i])[0] - before[i])
+        assert moved <= bounds[i] * (1 + 1e-9)
+
+
+def test_the_uncertainty_of_a_row_falls_with_each_example():
+    X, y = random_rows(), random_targets()
+    model = FtrlClassifier().partial_fit(X, y, classes=[0, 1])
+    before = model.uncertainty_score(X)
+    assert np.all(model.partial_fit(X, y).uncertainty_score(X) < before)
+
+
+def test_the_uncertainty_score_is_the_sum_of_its_formula():
+    X, y = random_rows(), random_targets()
+    model = FtrlClassifier(**NUMBERS).fit(X, y)
+    steps = 0.5 / (1.0 + np.sqrt(model.n_[0]))
+    expected = X.power(2) @ steps + 0.5 / (1.0 + np.sqrt(model.intercept_n_))
+    np.testing.assert_allclose(model.uncertainty_score(X), expected, rtol=1e-12)
+    np.testing.assert_allclose(model.uncertainty_score(X.toarray()), expected, rtol=1e-12)
+
+
+def test_a_feature_never_seen_is_uncertain_without_end_if_beta_is_0():
+    model = FtrlClassifier(beta=0.0, tol=None).fit([[1.0, 0.0], [2.0, 0.0]], [0, 1])
+    np.testing.assert_array_equal(np.isinf(model.uncertainty_score(np.eye(2))), [False, True])
+
+
+@pytest.mark.parametrize("model", [FtrlClassifier("hinge"), trained(n_classes=3)])
+def test_other_models_have_no_uncertainty_score(model):
+    assert not hasattr(model, "uncertainty_score")
+
+
+def test_a_sparsified_model_has_no_uncertainty_score():
+    with pytest.raises(ValueError, match="sparsify freed"):
+        trained().sparsify().uncertainty_score(random_rows())
