@@ -11,7 +11,7 @@ from sklearn._loss.loss import (
     PinballLoss,
 )
 
-from sklearn_ftrl import FtrlClassifier, FtrlRegressor, _kernel
+from sklearn_ftrl import FtrlClassifier, FtrlRegressor, _hashing, _kernel
 from sklearn_ftrl._kernel import (
     CLASSIFIER_LOSSES,
     REGRESSOR_LOSSES,
@@ -114,20 +114,22 @@ def test_a_sure_and_right_prediction_keeps_its_tiny_gradient():
     ] == pytest.approx(-np.exp(-50.0))
 
 
-def test_jitted_functions_call_only_jitted_functions_of_their_own_file():
+@pytest.mark.parametrize("module", [_kernel, _hashing])
+def test_jitted_functions_call_only_jitted_functions_of_their_own_file(module):
     dispatchers = [
-        f for f in vars(_kernel).values() if isinstance(f, numba.core.dispatcher.Dispatcher)
+        f for f in vars(module).values() if isinstance(f, numba.core.dispatcher.Dispatcher)
     ]
     for dispatcher in dispatchers:
         function = dispatcher.py_func
-        assert function.__code__.co_filename == _kernel.__file__
+        assert function.__code__.co_filename == module.__file__
         for name in function.__code__.co_names:
             called = function.__globals__.get(name)
             home = getattr(called, "py_func", getattr(called, "_defn", None))
-            assert home is None or home.__code__.co_filename == _kernel.__file__
+            assert home is None or home.__code__.co_filename == module.__file__
 
 
-def test_without_a_writable_cache_directory_functions_compile_in_memory(monkeypatch):
+@pytest.mark.parametrize("module", [_kernel, _hashing])
+def test_without_a_writable_cache_directory_functions_compile_in_memory(module, monkeypatch):
     numba_njit = numba.njit
 
     def no_locator(cache=False, **options):
@@ -136,7 +138,7 @@ def test_without_a_writable_cache_directory_functions_compile_in_memory(monkeypa
         return numba_njit(**options)
 
     monkeypatch.setattr(numba, "njit", no_locator)
-    assert _kernel.njit(lambda x: x + 1)(1) == 2
+    assert module.njit(lambda x: x + 1)(1) == 2
 
 
 # The losses. A row of the tables is tested as soon as it is there.
