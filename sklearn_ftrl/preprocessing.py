@@ -1,0 +1,583 @@
+"""ColumnHasher: tables of ids, counts and dates as hashed CSR rows.
+
+Nothing here but the functions that read a table knows of pyarrow, which is optional and
+imported when it is needed.
+"""
+
+import itertools
+import math
+from collections.abc import Mapping
+from numbers import Integral
+from typing import ClassVar, NamedTuple
+
+import numpy as np
+from scipy import sparse
+from sklearn import get_config
+from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
+from sklearn.utils import check_array, murmurhash3_32
+from sklearn.utils._param_validation import Interval, Options, StrOptions
+
+from ._hashing import hash_texts, weave
+
+__all__ = ["ColumnHasher"]
+
+BLOCK = 2**20
+MOST_CROSSES = 2**20  # features a row that an order of interactions may ask for
+MOST_NAMES = 2**24
+
+
+class ColumnHasher(TransformerMixin, BaseEstimator):
+    """Turn the rows of a table into sparse rows of a fixed width, by hashing.
+
+    Each value of a column, as ``site="news"``, is a feature, and so is each combination of
+    values that ``interactions`` asks for. A hash of the column's name and the value tells
+    its index, so nothing has to be learned or kept, and values that come up later are no
+    surprise. Two features may fall on the same index; their entries are then added. Columns
+    are told by name: their order has no effect.
+
+    It needs pyarrow, which ``pip install sklearn-ftrl[arrow]`` brings.
+
+    Parameters
+    ----------
+    n_features : int, default=2**20
+        Width of the rows, from 1 to 2**63 - 1. Larger means fewer collisions, and more
+        memory in the model. Indices are int64 from 2**31 on.
+    interactions : int, list of tuples of str or None, default=None
+        Combinations of columns that are features too, beside the single columns. Each
+        tuple names two columns or more. An int, 2 or more, is the largest number of columns
+        in a combination: 2 is all pairs, 3 all pairs and triples.
+    numeric : {"category", "value", "bin"} or dict {column: one of these}, default="category"
+        What numbers are. "category": ids; each number is a feature of its own. "value":
+        quantities; the column is one feature, and the number its value. "bin": counts; the
+        number falls in a bin, and each bin is a feature (see Notes). Columns that a dict
+        does not name have "category".
+    missing : {"own", "skip"}, default="own"
+        A missing value, None or NaN, is a feature of its own, one a column ("own"), or is
+        left out, and interactions with it too ("skip").
+    alternate_sign : bool, default=False
+        Whether half of the features, by their hashes, have the negative of their value.
+        Those that collide then cancel on average rather than add up.
+    dtype : {numpy.float64, numpy.float32}, default=numpy.float64
+        Type of the values.
+    seed : int, default=0
+        From 0 to 2**32 - 1. Another seed gives other collisions.
+
+    Attributes
+    ----------
+    n_features_in_ : int
+        Number of columns in ``fit``, if it had a table.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Their names, sorted. ``transform`` then expects these, in any order.
+
+    See Also
+    --------
+    sklearn.feature_extraction.FeatureHasher : Hashes rows that are dicts.
+
+    Notes
+    -----
+    A table is a pandas or polars DataFrame, a pyarrow Table or RecordBatch, anything with
+    ``__arrow_c_stream__``, a dict of columns, or a 2-D array whose columns are then x0, x1,
+    and so on. A pandas index is not a column. The same values give the same features in all
+    of these.
+
+    Integers, floats and decimals are numbers. All else is a category: strings, booleans,
+    dates, timestamps, and categoricals (Arrow's dictionaries) of any values. Other types,
+    as lists, binary data and durations, are refused. A category is hashed by its text, in
+    UTF-8:
+
+    ==================  ==========================================================
+    boolean             true, false
+    whole number        its decimal digits: 1, 1.0 and the string "1" are the same
+    other number        the shortest decimal that gives the same float64: 0.1, 1e-07
+    date                2024-01-31
+    timestamp           2024-01-31 23:59:59.000000, to the microsecond; UTC if it has
+                        a time zone
+    ==================  ==========================================================
+
+    The bin of a number x is -1 below 0, 0 at 0, 1 up to 1, 2 up to 2, and 3 +
+    floor(log(x)**2) beyond, which is that of [1]_ for counts: narrow bins for small ones,
+    wider for large ones. It is hashed as a whole number.
+
+    The hash has 64 bits. With m(text, seed) for MurmurHash3_x86_32 [2]_, which is
+    ``sklearn.utils.murmurhash3_32``, a column has the seeds a = m(name + "=", ``seed``) and
+    b = m(name + "=", a), and a text t in it the hash 2**32 m(t, b) + m(t, a). A column of
+    values has 2**32 b + a, and what is missing the complement of that. A feature's hash is
+    the sum of its columns' hashes, one or more, modulo 2**64, through fmix64 of [2]_. Its
+    index is that modulo ``n_features``, its sign the highest bit, and its value the product
+    of the columns' values, 1 for a category.
+
+    A row takes time and memory by its own features, whatever ``n_features`` is. Rows have
+    sorted indices without duplicates or zeros. The type of the result is the one
+    that ``sklearn.set_config(sparse_interface=...)`` asks for, else ``csr_matrix``.
+    ``transform`` may run in several threads at once.
+
+    References
+    ----------
+    .. [1] Y. Juan, Y. Zhuang, W.-S. Chin and C.-J. Lin, "Field-aware Factorization Machines
+       for CTR Prediction", RecSys 2016, and the code of their entry to the Criteo challenge.
+    .. [2] A. Appleby, "MurmurHash3", https://github.com/aappleby/smhasher.
+    .. [3] K. Weinberger et al., "Feature Hashing for Large Scale Multitask Learning", ICML
+       2009.
+
+    Examples
+    --------
+    >>> from sklearn_ftrl.preprocessing import ColumnHasher
+    >>> table = {"site": ["news", "mail", None], "ad": [7, 7, 9], "clicks": [0, 12, 2]}
+    >>> hasher = ColumnHasher(interactions=[("site", "ad")], numeric={"clicks": "bin"})
+    >>> X = hasher.transform(table)
+    >>> X.shape, X.nnz
+    ((3, 1048576), 12)
+    >>> sorted(hasher.inverse_index(table, X[1].indices).values())
+    [['ad=7'], ['ad=7 & site=mail'], ['clicks=bin 9'], ['site=mail']]
+    """
+
+    _parameter_constraints: ClassVar[dict] = {
+        "n_features": [Interval(Integral, 1, 2**63 - 1, closed="both")],
+        "interactions": [Interval(Integral, 2, None, closed="left"), list, tuple, None],
+        "numeric": [StrOptions({"category", "value", "bin"}), dict],
+        "missing": [StrOptions({"own", "skip"})],
+        "alternate_sign": ["boolean"],
+        "dtype": [Options(type, {np.float64, np.float32}), StrOptions({"float64", "float32"})],
+        "seed": [Interval(Integral, 0, 2**32 - 1, closed="both")],
+    }
+
+    def __init__(
+        self,
+        n_features=2**20,
+        *,
+        interactions=None,
+        numeric="category",
+        missing="own",
+        alternate_sign=False,
+        dtype=np.float64,
+        seed=0,
+    ):
+        self.n_features = n_features
+        self.interactions = interactions
+        self.numeric = numeric
+        self.missing = missing
+        self.alternate_sign = alternate_sign
+        self.dtype = dtype
+        self.seed = seed
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.requires_fit = False
+        tags.input_tags.string = True
+        tags.input_tags.categorical = True
+        tags.input_tags.allow_nan = True
+        tags.transformer_tags.preserves_dtype = []
+        return tags
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X=None, y=None):
+        """Check the parameters, and remember the columns of X. Not needed by ``transform``.
+
+        Parameters
+        ----------
+        X : table of shape (n_samples, n_columns), default=None
+            Its columns are those that ``transform`` will expect. None: any will do.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : object
+            The transformer.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If a parameter or a column of X is not valid; the message names it.
+        ImportError
+            If X needs pyarrow, and it is not installed.
+        """
+        for name in ["n_features_in_", "feature_names_in_"]:
+            vars(self).pop(name, None)
+        if X is not None:
+            columns, _ = self._plan(_as_table(X).schema)
+            self.n_features_in_ = len(columns)
+            self.feature_names_in_ = np.array([c.name for c in columns], dtype=object)
+        return self
+
+    def fit_transform(self, X, y=None):
+        """Remember the columns of X and return its rows: ``fit`` and ``transform`` in one.
+
+        Parameters
+        ----------
+        X : table of shape (n_samples, n_columns)
+            See ``transform``.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        rows : CSR matrix or array of shape (n_samples, n_features)
+            See ``transform``.
+        """
+        table = _as_table(X)  # once: a stream can be read only once
+        return self.fit(table).transform(table)
+
+    def transform(self, X):
+        """Return the rows of a table, hashed.
+
+        Parameters
+        ----------
+        X : table of shape (n_samples, n_columns)
+            See Notes of the class. It is not changed. A stream is read to its end.
+
+        Returns
+        -------
+        rows : CSR matrix or array of shape (n_samples, n_features)
+            Of ``dtype``, with sorted indices, and without duplicates and zeros.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is not valid, if columns are missing that parameters or ``fit``
+            name, if columns have the same name, or if a number is too large for ``dtype``.
+        TypeError
+            If a column's type cannot be hashed, or ``numeric`` names one that has no numbers.
+        ImportError
+            If pyarrow is not installed.
+        """
+        self._validate_params()
+        table = _as_table(X)
+        columns, crosses = self._plan(table.schema)
+        blocks = [
+            self._weave(hashes, values, crosses)
+            for hashes, values, _ in self._read(table, columns, BLOCK // len(crosses))
+        ]
+        indices, data, lengths = zip(*blocks, strict=True) if blocks else ((), (), ())
+        indptr = np.concatenate([[0], *lengths]).cumsum()
+        index_dtype = self._index_dtype(indptr[-1])
+        indices = np.concatenate([np.empty(0, index_dtype), *indices])
+        data = np.concatenate([np.empty(0, self.dtype), *data])
+        arrays = get_config().get("sparse_interface") == "sparray"
+        to_csr = sparse.csr_array if arrays else sparse.csr_matrix
+        shape = (table.num_rows, self.n_features)
+        rows = to_csr((data, indices, indptr.astype(index_dtype, copy=False)), shape=shape)
+        rows.has_canonical_format = True  # or scipy would look
+        return rows
+
+    def inverse_index(self, X, indices):
+        """Return what falls on some features: the values, of those in a table, they stand for.
+
+        Parameters
+        ----------
+        X : table of shape (n_samples, n_columns)
+            Where to look; as in ``transform``.
+        indices : array-like of int of shape (n,)
+            Features, from 0 to n_features - 1, as those of the largest weights of a model.
+
+        Returns
+        -------
+        names : dict {int: list of str}
+            For each of the indices, in their order, what X has there, sorted: "site=news" for
+            a category, "clicks=bin 3" for a bin, "price" for a value, "site=<missing>",
+            joined by " & " in an interaction. Bytes that are not UTF-8 are escaped. More
+            than one name is a collision; none means that X has nothing there.
+
+        Raises
+        ------
+        ValueError, TypeError, ImportError
+            As in ``transform``, and if indices are not such integers.
+        """
+        self._validate_params()
+        wanted = np.asarray(indices)
+        if wanted.ndim != 1 or (wanted.size and wanted.dtype.kind not in "iu"):
+            raise ValueError(f"indices must be a 1-D array of integers, got {indices!r}.")
+        if wanted.size and not 0 <= wanted.min() <= wanted.max() < self.n_features:
+            raise ValueError(f"indices must be from 0 to {self.n_features - 1}, got {indices!r}.")
+        names = {int(index): set() for index in wanted}
+        table = _as_table(X)
+        columns, crosses = self._plan(table.schema)
+        for hashes, values, texts in self._read(table, columns, BLOCK // len(columns)):
+            for cross in crosses:
+                found, _, lengths = self._weave(hashes, values, [cross])
+                here = np.isin(found, wanted)
+                rows, found = np.flatnonzero(lengths)[here], found[here]
+                sums = hashes[np.ix_(rows, cross)].sum(axis=1)
+                for k in np.unique(sums, return_index=True)[1]:
+                    parts = [
+                        _name(columns[j], hashes[rows[k], j], texts[j], rows[k]) for j in cross
+                    ]
+                    names[int(found[k])].add(" & ".join(parts))
+        return {index: sorted(those) for index, those in names.items()}
+
+    def get_feature_names_out(self, input_features=None):
+        """Return "columnhasher0", "columnhasher1", ...; ``inverse_index`` says what they are.
+
+        Parameters
+        ----------
+        input_features : array-like of str, default=None
+            Ignored: any column may fall on any feature.
+
+        Returns
+        -------
+        names : ndarray of shape (n_features,) of object
+            The names.
+
+        Raises
+        ------
+        ValueError
+            If ``n_features`` is above 2**24, where the names alone would fill a memory.
+        """
+        self._validate_params()
+        if self.n_features > MOST_NAMES:
+            raise ValueError(
+                f"n_features={self.n_features} are too many to name. Ask inverse_index for some."
+            )
+        return np.array([f"columnhasher{j}" for j in range(self.n_features)], dtype=object)
+
+    def _validate_params(self):
+        super()._validate_params()
+        for name, how in self.numeric.items() if isinstance(self.numeric, dict) else ():
+            if how not in ("category", "value", "bin"):
+                raise ValueError(
+                    f'numeric={{{name!r}: {how!r}}} must be "category", "value" or "bin".'
+                )
+        for names in self.interactions if isinstance(self.interactions, list | tuple) else ():
+            if not isinstance(names, list | tuple) or not 2 <= len(set(names)) == len(names):
+                raise ValueError(
+                    f"interactions must be tuples of two or more different columns, got {names!r}."
+                )
+
+    def _plan(self, schema):
+        """Return the columns, sorted by name, and the tuples of their positions to cross."""
+        names = sorted(schema.names)
+        if len(set(names)) < len(names):
+            twice = sorted({a for a, b in itertools.pairwise(names) if a == b})
+            raise ValueError(f"Columns of X have the same name: {twice}.")
+        fitted = set(getattr(self, "feature_names_in_", names))
+        if fitted != set(names):
+            raise ValueError(
+                f"X has {len(names)} features, but ColumnHasher is expecting {len(fitted)} "
+                f"features as input. Missing: {sorted(fitted - set(names))}; unknown: "
+                f"{sorted(set(names) - fitted)}."
+            )
+        numeric = self.numeric if isinstance(self.numeric, dict) else {}
+        order = self.interactions if isinstance(self.interactions, Integral) else 1
+        tuples = self.interactions if isinstance(self.interactions, list | tuple) else []
+        unknown = set(numeric).union(*tuples) - set(names)
+        if unknown:
+            raise ValueError(
+                f"numeric or interactions name columns that X does not have: {sorted(unknown)}."
+            )
+        if sum(math.comb(len(names), k) for k in range(min(order, len(names)) + 1)) > MOST_CROSSES:
+            raise ValueError(
+                f"interactions={order} gives {len(names)} columns more than {MOST_CROSSES} "
+                "features a row. List those you need."
+            )
+        columns = [
+            _column(schema.field(name), numeric.get(name), self.numeric, self.seed)
+            for name in names
+        ]
+        position = {name: j for j, name in enumerate(names)}
+        crosses = {tuple(sorted(position[name] for name in names)) for names in tuples}
+        for k in range(1, order + 1):
+            crosses.update(itertools.combinations(range(len(names)), k))
+        return columns, sorted(crosses)
+
+    def _read(self, table, columns, n_rows):
+        """Yield, for some rows at a time, the hashes, values and texts of their columns."""
+        import pyarrow as pa
+
+        table = _spell_dictionaries(table)
+        for batch in table.to_batches(max_chunksize=max(1, n_rows)):
+            hashes = np.empty((batch.num_rows, len(columns)), np.uint64)
+            values = np.ones(hashes.shape)
+            texts = []
+            for j, column in enumerate(columns):
+                array = batch.column(column.name)
+                if column.how == "value":
+                    values[:, j] = _numbers(array, column, self.dtype)
+                    hashes[:, j] = column.key
+                    missing = np.isnan(values[:, j])
+                    texts.append(None)
+                else:
+                    if column.how == "bin":
+                        array = pa.array(_bins(_numbers(array, column, self.dtype)))
+                    texts.append(_texts(array))
+                    hash_texts(*_buffers(texts[j]), column.low, column.high, hashes[:, j])
+                    nulls = texts[j].null_count  # mostly 0, and then not worth a look
+                    missing = texts[j].is_null().to_numpy(zero_copy_only=False) if nulls else []
+                hashes[missing, j] = ~column.key
+                values[missing, j] = self.missing == "own"
+            yield hashes, values, texts
+
+    def _weave(self, hashes, values, crosses):
+        """Return the indices and data of CSR rows, and the length of each row."""
+        members = np.array([j for cross in crosses for j in cross], dtype=np.int64)
+        starts = np.cumsum([0, *map(len, crosses)])
+        size = len(hashes) * len(crosses)
+        indices, data = np.empty(size, self._index_dtype(size)), np.empty(size, self.dtype)
+        lengths = np.empty(len(hashes), dtype=np.int64)
+        n_features, alternate_sign = np.uint64(self.n_features), bool(self.alternate_sign)
+        weave(hashes, values, members, starts, n_features, alternate_sign, indices, data, lengths)
+        n = lengths.sum()
+        indices, data = indices[:n].copy(), data[:n].copy()
+        if not np.isfinite(data).all():
+            raise ValueError(f"A product or sum of values in a row is too large for {data.dtype}.")
+        return indices, data, lengths
+
+    def _index_dtype(self, n_entries):
+        """Return the type of indices that scipy takes as it is."""
+        return np.int32 if max(self.n_features, n_entries) < 2**31 else np.int64
+
+
+class _Column(NamedTuple):
+    """What is known of a column before its values are read."""
+
+    name: str
+    how: str
+    low: np.uint64
+    high: np.uint64
+
+    @property
+    def key(self):
+        return self.high << np.uint64(32) | self.low
+
+
+def _column(field, how, default, seed):
+    """Return a column of this type; ``how`` was asked for by its name, or is None."""
+    import pyarrow.types as t
+
+    of = field.type.value_type if t.is_dictionary(field.type) else field.type
+    numeric = t.is_integer(of) or t.is_floating(of) or t.is_decimal(of)
+    strings = t.is_string(of) or t.is_large_string(of) or t.is_string_view(of)
+    days = t.is_date(of) or t.is_timestamp(of)
+    if not (numeric or strings or days or t.is_boolean(of) or t.is_null(of)):
+        raise TypeError(
+            f"Column {field.name!r} has the type {field.type}, which cannot be hashed. Drop it, "
+            "or turn it into strings or numbers."
+        )
+    numeric = numeric and of is field.type
+    if how in ("value", "bin") and not (numeric or t.is_null(of)):
+        raise TypeError(
+            f"numeric={{{field.name!r}: {how!r}}} needs numbers, but the type of the column is "
+            f"{field.type}."
+        )
+    if how is None:
+        how = default if numeric and isinstance(default, str) else "category"
+    low = murmurhash3_32(field.name + "=", seed=seed, positive=True)
+    high = murmurhash3_32(field.name + "=", seed=low, positive=True)
+    return _Column(field.name, how, np.uint64(low), np.uint64(high))
+
+
+def _as_table(X):
+    """Return X as an Arrow table."""
+    try:
+        import pyarrow as pa
+    except ImportError as error:
+        raise ImportError(
+            "ColumnHasher reads tables with pyarrow: pip install sklearn-ftrl[arrow]"
+        ) from error
+
+    if hasattr(X, "iloc") and hasattr(X, "columns"):  # pandas' own stream has the index as well
+        names, columns = list(X.columns), [X.iloc[:, j] for j in range(X.shape[1])]
+    elif isinstance(X, Mapping) and not sparse.issparse(X):  # dok_matrix is a dict
+        names, columns = list(X.keys()), list(X.values())
+    elif hasattr(X, "__arrow_c_stream__") or hasattr(X, "__arrow_c_array__"):
+        try:
+            table = X if isinstance(X, pa.Table) else pa.table(X)
+        except (TypeError, ValueError, NotImplementedError) as error:
+            raise TypeError(f"X cannot be read as an Arrow table: {error}") from error
+        names, columns = table.column_names, table.columns
+    else:
+        dtype = None if hasattr(X, "dtype") else object  # [1, "a"] is not ["1", "a"] yet
+        X = check_array(X, dtype=dtype, ensure_all_finite=False, ensure_min_samples=0)
+        names, columns = list(range(X.shape[1])), list(X.T)
+    if not columns:
+        raise ValueError("0 feature(s) in X, while a minimum of 1 is required.")
+    if not any(isinstance(name, str) for name in names):  # scikit-learn counts that as no names
+        names = [f"x{j}" for j in range(len(names))]
+    if not all(isinstance(name, str) for name in names):
+        raise TypeError(f"The names of columns must all be strings, got {names}.")
+    for j, name in enumerate(names):
+        try:
+            if not isinstance(columns[j], pa.ChunkedArray):
+                columns[j] = pa.array(columns[j], from_pandas=True)
+        except (TypeError, ValueError, NotImplementedError, OverflowError) as error:
+            raise TypeError(f"Column {name!r} cannot be read: {error}") from error
+    return pa.Table.from_arrays(columns, names=names)
+
+
+def _spell_dictionaries(table):
+    """Return the table with texts in its dictionaries, once for all batches of a chunk."""
+    import pyarrow as pa
+
+    for j, field in enumerate(table.schema):
+        if pa.types.is_dictionary(field.type):
+            type_ = pa.dictionary(field.type.index_type, pa.large_string())
+            chunks = [
+                pa.DictionaryArray.from_arrays(chunk.indices, _texts(chunk.dictionary))
+                for chunk in table.column(j).chunks
+            ]
+            table = table.set_column(j, field.name, pa.chunked_array(chunks, type_))
+    return table
+
+
+def _texts(array):
+    """Return an array of categories as texts, null where they are missing."""
+    import pyarrow as pa
+
+    t = pa.types
+    if t.is_dictionary(array.type):
+        return array.dictionary.take(array.indices)
+    if t.is_timestamp(array.type):
+        array = array.cast("timestamp[us]", safe=False)
+    elif t.is_date(array.type):
+        array = array.cast("date32")
+    elif t.is_floating(array.type):
+        array = pa.array(array.cast("float64").to_numpy(zero_copy_only=False), from_pandas=True)
+    if t.is_floating(array.type) or t.is_decimal(array.type):
+        try:
+            array = array.cast("int64")
+        except pa.ArrowInvalid:  # some are not whole, or too large
+            array = array.dictionary_encode()
+            texts = [_text(number) for number in array.dictionary.to_pylist()]
+            return pa.array(texts, "large_string").take(array.indices)
+    return array.cast("large_string")
+
+
+def _text(number):
+    """Return the text of a float or Decimal, the same for equal ones."""
+    whole = math.isfinite(number) and number == int(number)
+    return str(int(number)) if whole else repr(float(number))
+
+
+def _numbers(array, column, dtype):
+    """Return an array as float64, NaN where it is missing."""
+    numbers = array.cast("float64", safe=False).to_numpy(zero_copy_only=False)
+    if (np.abs(numbers) > np.finfo(dtype).max).any():
+        raise ValueError(
+            f"Column {column.name!r} has a number that is infinite, or too large for "
+            f"{np.dtype(dtype)}."
+        )
+    return numbers
+
+
+def _bins(numbers):
+    """Return the bins that numbers fall in, NaN where they are missing."""
+    small = np.where(numbers < 0, -1.0, np.ceil(numbers))
+    return np.where(numbers > 2, 3 + np.floor(np.log(np.maximum(numbers, 2.0)) ** 2), small)
+
+
+def _buffers(texts):
+    """Return the bytes of texts, and where each begins and the last ends, as read-only arrays."""
+    _, offsets, data = texts.buffers()
+    offsets = np.frombuffer(offsets, np.int64, len(texts) + 1, 8 * texts.offset)
+    data = np.frombuffer(data or b"", np.uint8)
+    offsets.flags.writeable = data.flags.writeable = False  # one type for numba
+    return data, offsets
+
+
+def _name(column, part_hash, texts, row):
+    """Return what a row has in a column, for people to read."""
+    if part_hash == ~column.key:
+        return f"{column.name}=<missing>"
+    if texts is None:
+        return column.name
+    text = texts.slice(row, 1).cast("large_binary")[0].as_py().decode(errors="backslashreplace")
+    return f"{column.name}={'bin ' if column.how == 'bin' else ''}{text}"

@@ -1,0 +1,785 @@
+"""ColumnHasher against a reference in plain Python, written from its documentation."""
+
+import datetime
+import itertools
+import math
+import pickle
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import sparse
+from sklearn import config_context
+from sklearn.base import clone
+from sklearn.compose import ColumnTransformer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils import murmurhash3_32
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from sklearn_ftrl import FtrlClassifier, _hashing, preprocessing
+from sklearn_ftrl.preprocessing import ColumnHasher
+
+pa = pytest.importorskip("pyarrow")
+pd = pytest.importorskip("pandas")
+pl = pytest.importorskip("polars")
+
+UTC = datetime.UTC
+
+
+# The reference: rows are dicts of the features of dicts.
+
+
+def finish(h):
+    """Return fmix64 of MurmurHash3."""
+    h = (h ^ h >> 33) * 0xFF51AFD7ED558CCD % 2**64
+    h = (h ^ h >> 33) * 0xC4CEB9FE1A85EC53 % 2**64
+    return h ^ h >> 33
+
+
+def text(value):
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, datetime.datetime):
+        value = value.astimezone(UTC) if value.tzinfo else value
+        return value.replace(tzinfo=None).isoformat(" ", "microseconds")
+    if isinstance(value, datetime.date):
+        return value.isoformat()
+    if isinstance(value, int | float | Decimal):
+        whole = math.isfinite(value) and value == int(value)
+        return str(int(value)) if whole else repr(float(value))
+    return value
+
+
+def count_bin(x):
+    if x <= 2:
+        return -1 if x < 0 else math.ceil(x)
+    return 3 + math.floor(math.log(x) ** 2)
+
+
+def part(name, value, how, seed):
+    """Return the hash and the value of one column of a row, and whether it is missing."""
+    low = murmurhash3_32(name + "=", seed, positive=True)
+    high = murmurhash3_32(name + "=", low, positive=True)
+    if value is None or value != value:
+        return 2**64 - 1 - (2**32 * high + low), 1.0, True
+    if how == "value":
+        return 2**32 * high + low, float(value), False
+    spelled = text(count_bin(value) if how == "bin" else value).encode()
+    m = murmurhash3_32
+    return 2**32 * m(spelled, high, positive=True) + m(spelled, low, positive=True), 1.0, False
+
+
+def reference_row(row, hows, crosses, n_features, missing="own", alternate_sign=False, seed=0):
+    features = {}
+    for cross in [(name,) for name in row] + crosses:
+        parts = [part(name, row[name], hows.get(name), seed) for name in sorted(cross)]
+        if missing == "skip" and any(is_missing for _, _, is_missing in parts):
+            continue
+        h = finish(sum(h for h, _, _ in parts) % 2**64)
+        value = math.prod(value for _, value, _ in parts)
+        sign = -1 if alternate_sign and h >= 2**63 else 1
+        features.setdefault(h % n_features, []).append(sign * value)
+    return features
+
+
+def assert_is_the_reference(X, table, hows, crosses, n_features, **params):
+    rows = [dict(zip(table, row, strict=True)) for row in zip(*table.values(), strict=True)]
+    assert X.shape == (len(rows), n_features)
+    for i, row in enumerate(rows):
+        expected = {
+            index: math.fsum(values)
+            for index, values in reference_row(row, hows, crosses, n_features, **params).items()
+        }
+        start, stop = X.indptr[i : i + 2]
+        got = dict(zip(X.indices[start:stop].tolist(), X.data[start:stop].tolist(), strict=True))
+        for index in expected.keys() | got.keys():
+            assert got.get(index, 0.0) == pytest.approx(expected.get(index, 0.0), abs=1e-9)
+
+
+def assert_canonical(X):
+    assert X.has_canonical_format
+    for start, stop in itertools.pairwise(X.indptr):
+        assert (np.diff(X.indices[start:stop]) > 0).all()
+    assert (X.data != 0).all()
+    assert X.indptr[-1] == X.indices.size == X.data.size
+
+
+def assert_equal(X, Y):
+    assert X.shape == Y.shape
+    for name in ["indptr", "indices", "data"]:
+        np.testing.assert_array_equal(getattr(X, name), getattr(Y, name))
+
+
+# Tables of any types, cut into any chunks.
+
+WORDS = st.text(st.characters(codec="utf-8"), max_size=9)
+MOMENTS = st.datetimes(datetime.datetime(1700, 1, 1), datetime.datetime(2200, 1, 1))
+SMALL = st.floats(-1e6, 1e6)
+KINDS = {
+    "string": (WORDS, pa.string()),
+    "large_string": (WORDS, pa.large_string()),
+    "string_view": (WORDS, pa.string_view()),
+    "categories": (WORDS, pa.dictionary(pa.int8(), pa.string())),
+    "codes": (st.integers(-3, 3), pa.dictionary(pa.int32(), pa.int16())),
+    "boolean": (st.booleans(), pa.bool_()),
+    "date": (MOMENTS.map(datetime.datetime.date), pa.date32()),
+    "timestamp": (MOMENTS, pa.timestamp("us")),
+    "zoned": (MOMENTS.map(lambda t: t.replace(tzinfo=UTC)), pa.timestamp("us", "UTC")),
+    "nothing": (st.none(), pa.null()),
+    "int8": (st.integers(-(2**7), 2**7 - 1), pa.int8()),
+    "int64": (st.integers(-(2**63), 2**63 - 1), pa.int64()),
+    "uint64": (st.integers(0, 2**64 - 1), pa.uint64()),
+    "float32": (st.floats(width=32), pa.float32()),
+    "float64": (st.floats(), pa.float64()),
+    "decimal": (st.decimals(-1000, 1000, places=2), pa.decimal128(9, 2)),
+    "value_int": (st.integers(-100, 100), pa.int16()),
+    "value_float": (SMALL | st.just(math.nan), pa.float64()),
+    "bin_int": (st.integers(-3, 10**6), pa.int64()),
+    "bin_float": (SMALL, pa.float64()),
+    "bin_decimal": (st.decimals(-10, 1000, places=1), pa.decimal128(7, 1)),
+}
+
+
+@st.composite
+def tables(draw):
+    """Return columns as lists, their Arrow types, and what ColumnHasher is told of them."""
+    kinds = draw(st.lists(st.sampled_from(sorted(KINDS)), min_size=1, max_size=5))
+    names = draw(st.lists(WORDS, min_size=len(kinds), max_size=len(kinds), unique=True))
+    n_rows = draw(st.integers(0, 7))
+    table, types, numeric = {}, {}, {}
+    for name, kind in zip(names, kinds, strict=True):
+        values, types[name] = KINDS[kind]
+        table[name] = draw(st.lists(st.none() | values, min_size=n_rows, max_size=n_rows))
+        if kind.startswith(("value", "bin")):
+            numeric[name] = kind.split("_")[0]
+    crosses = st.lists(st.sampled_from(names), min_size=2, max_size=4, unique=True).map(tuple)
+    interactions = draw(st.lists(crosses, max_size=3)) if len(names) > 1 else []
+    return table, types, numeric, interactions
+
+
+def arrow(table, types, cuts=()):
+    """Return an Arrow table, with chunks that end at the cuts and are slices of longer ones."""
+    columns = []
+    for name, values in table.items():
+        whole = pa.array([None, *values, None], types[name])[1:-1]
+        edges = [0, *sorted(cut for cut in cuts if cut < len(values)), len(values)]
+        chunks = [whole[a:b] for a, b in itertools.pairwise(edges)]
+        columns.append(pa.chunked_array(chunks, types[name]))
+    return pa.Table.from_arrays(columns, names=list(table))
+
+
+@settings(deadline=None)
+@given(
+    tables(),
+    st.sampled_from([1, 7, 2**10, 2**20, 3**30, 2**63 - 1]),
+    st.sampled_from(["own", "skip"]),
+    st.booleans(),
+    st.integers(0, 2**32 - 1),
+)
+def test_rows_equal_the_reference(case, n_features, missing, alternate_sign, seed):
+    table, types, numeric, interactions = case
+    params = {"missing": missing, "alternate_sign": alternate_sign, "seed": seed}
+    hasher = ColumnHasher(n_features, interactions=interactions, numeric=numeric, **params)
+    X = hasher.transform(arrow(table, types))
+    crosses = list({tuple(sorted(names)) for names in interactions})
+    assert_is_the_reference(X, table, numeric, crosses, n_features, **params)
+    assert_canonical(X)
+    if X.shape[0]:
+        assert X.indices.dtype == X.indptr.dtype == (np.int32 if n_features < 2**31 else np.int64)
+
+
+@settings(deadline=None)
+@given(tables(), st.lists(st.integers(0, 7)), st.randoms())
+def test_chunks_and_the_order_of_columns_do_not_matter(case, cuts, random):
+    table, types, numeric, interactions = case
+    names = list(table)
+    random.shuffle(names)
+    hasher = ColumnHasher(5, interactions=interactions, numeric=numeric)
+    X = hasher.transform(arrow(table, types))
+    other = arrow({name: table[name] for name in names}, types, cuts)
+    hasher.set_params(interactions=[names[::-1] for names in interactions[::-1]])
+    assert_equal(hasher.transform(other), X)
+
+
+@settings(deadline=None)
+@given(tables())
+def test_inverse_index_names_what_falls_on_an_index(case):
+    table, types, numeric, interactions = case
+    table = arrow(table, types)
+    hasher = ColumnHasher(2**62, interactions=interactions, numeric=numeric)
+    X = hasher.transform(table)
+    indices = np.unique(X.indices)
+    names = hasher.inverse_index(table, indices)
+    assert list(names) == indices.tolist()
+    for i in range(table.num_rows):
+        row = table.slice(i, 1)
+        named = hasher.inverse_index(row, X[[i]].indices)
+        for index, name in named.items():
+            assert len(name) == 1
+            assert name[0] in names[index]
+
+
+@settings(deadline=None)
+@given(st.lists(st.binary(max_size=20)), st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1))
+def test_texts_are_hashed_as_by_scikit_learn(texts, low, high):
+    data = np.frombuffer(b"".join(texts), np.uint8)
+    offsets = np.cumsum([0, *map(len, texts)])
+    hashes = np.empty(len(texts), np.uint64)
+    _hashing.hash_texts(data, offsets, np.uint64(low), np.uint64(high), hashes)
+    expected = [[murmurhash3_32(t, seed, positive=True) for t in texts] for seed in (low, high)]
+    assert (hashes % 2**32).tolist() == expected[0]
+    assert (hashes >> 32).tolist() == expected[1]
+
+
+def test_the_hash_is_that_of_the_first_release():
+    """A model is of no use if this changes. The numbers are those of the reference."""
+    table = {"site": ["news", "Köln", ""], "ad": [7, None, -1], "n": [0.5, 3, 1e300]}
+    hasher = ColumnHasher(2**40, interactions=2, numeric={"n": "bin"}, seed=3)
+    X = hasher.transform(table)
+    assert X.indices.reshape(3, 6).tolist() == [
+        [147901396467, 360228930050, 577949290600, 690566380397, 835531469949, 1049109140474],
+        [135712727855, 301234365095, 476694377572, 635810575554, 809822630191, 949639980153],
+        [37375805620, 180337272291, 295273836826, 386020864003, 942558821113, 985793405384],
+    ]
+    assert (X.data == 1).all()
+
+
+# The same values are the same features.
+
+
+@pytest.fixture
+def columns():
+    return {
+        "site": ["news", None, "mail", "x"],
+        "ad": [7, 7, 9, 10**12],
+        "price": [0.5, 2.0, None, -1.25],
+        "seen": [True, False, None, True],
+        "day": [datetime.date(2024, 2, day) for day in (1, 2, 28, 29)],
+        "time": [datetime.datetime(2024, 2, 29, 23, 59, s) for s in range(4)],
+    }
+
+
+class Stream:
+    """A table of which nothing is known but its stream."""
+
+    def __init__(self, table):
+        self.__arrow_c_stream__ = table.__arrow_c_stream__
+
+
+CONTAINERS = {
+    "pyarrow": pa.table,
+    "record batch": lambda columns: pa.table(columns).to_batches()[0],
+    "reader": lambda columns: pa.table(columns).to_reader(),
+    "stream": lambda columns: Stream(pa.table(columns)),
+    "pandas": pd.DataFrame,
+    "pandas objects": lambda columns: pd.DataFrame(columns, dtype=object),
+    "pandas with an index": lambda columns: pd.DataFrame(columns).iloc[::-1].iloc[::-1],
+    "pandas named index": lambda columns: pd.DataFrame(columns).set_index(pd.Index(list("aabb"))),
+    "pandas on arrow": lambda columns: pa.table(columns).to_pandas(types_mapper=pd.ArrowDtype),
+    "polars": pl.DataFrame,
+    "dict of arrays": lambda columns: {k: np.array(v, dtype=object) for k, v in columns.items()},
+    "dict of series": lambda columns: dict(pd.DataFrame(columns)),
+}
+
+
+@pytest.mark.parametrize("container", CONTAINERS)
+def test_all_containers_give_the_same_rows(columns, container):
+    hasher = ColumnHasher(interactions=2, numeric={"price": "value", "ad": "bin"})
+    table = CONTAINERS[container](columns)
+    assert_equal(hasher.transform(table), hasher.transform(columns))
+
+
+def test_the_columns_of_an_array_are_x0_x1_and_so_on(columns):
+    hasher = ColumnHasher(interactions=[("x0", "x2")])
+    array = np.array(list(columns.values()), dtype=object).T
+    named = {f"x{j}": values for j, values in enumerate(columns.values())}
+    for X in (array, array.tolist(), pd.DataFrame(array)):
+        assert_equal(hasher.transform(X), hasher.transform(named))
+    assert_equal(
+        hasher.fit_transform(np.array([["a", "b", "c"]])),
+        hasher.transform(pd.DataFrame([["a", "b", "c"]])),
+    )
+
+
+NOON = datetime.datetime(2024, 1, 31, 12)
+
+
+@pytest.mark.parametrize(
+    ("expected", "arrays"),
+    [
+        (
+            ["1", "0", None],
+            [
+                pa.array(["1", "0", None], pa.string_view()),
+                pa.array([1, 0, None], pa.int8()),
+                pa.array([1, 0, None], pa.uint64()),
+                pa.array([1.0, -0.0, np.nan], pa.float32()),
+                pa.array(np.array([1, 0, np.nan], np.float16)),
+                pa.array([Decimal("1.00"), Decimal("0.00"), None]),
+                pa.array([1.0, 0.0, None]).dictionary_encode(),
+                pd.Series([1, 0, None]),
+                pd.Series([1, 0, None], dtype="Int16"),
+                pd.Series([1, 0, None], dtype="category"),
+                np.array([1, 0, np.nan], dtype=object),
+            ],
+        ),
+        (["0.1", "1e-07", "inf"], [pa.array([0.1, 1e-7, np.inf])]),
+        (["1.5", "12345678901234567890"], [[Decimal("1.50"), Decimal("12345678901234567890")]]),
+        (["1000000000000000000000", "0.5"], [[1e21, 0.5], [Decimal(10**21), Decimal("0.5")]]),
+        (["true", "false"], [[True, False], pd.Series([True, False], dtype="category")]),
+        (
+            ["2024-01-31"],
+            [[NOON.date()], np.array(["2024-01-31"], "M8[D]"), pa.array([NOON], pa.date64())],
+        ),
+        (
+            ["2024-01-31 12:00:00.000000"],
+            [
+                [NOON],
+                pa.array([NOON], pa.timestamp("s")),
+                pa.array([NOON], pa.timestamp("ns")),
+                pa.array([NOON.replace(tzinfo=UTC)], pa.timestamp("ms", "Europe/Paris")),
+                pd.Series([NOON]),
+                np.array([NOON], "M8[ms]"),
+            ],
+        ),
+    ],
+    ids=lambda expected: str(expected[0]),
+)
+def test_a_category_is_its_text_whatever_its_type(expected, arrays):
+    hasher = ColumnHasher()
+    X = hasher.transform({"a": expected})
+    for array in arrays:
+        assert_equal(hasher.transform({"a": array}), X)
+
+
+def test_a_dictionary_may_have_nulls_and_more_values_than_rows():
+    dictionary = pa.array([None, *map(str, range(1000))])
+    column = pa.DictionaryArray.from_arrays(pa.array([0, 5, None, 5]), dictionary)
+    hasher = ColumnHasher()
+    assert_equal(hasher.transform({"a": column}), hasher.transform({"a": [None, "4", None, "4"]}))
+
+
+def test_chunks_may_have_dictionaries_of_their_own():
+    chunks = [pa.array(["b", "a"]).dictionary_encode(), pa.array(["a"]).dictionary_encode()]
+    X = ColumnHasher().transform(pa.table({"a": pa.chunked_array(chunks)}))
+    assert_equal(X, ColumnHasher().transform({"a": ["b", "a", "a"]}))
+
+
+def test_many_rows_are_made_block_by_block(columns, monkeypatch):
+    X = ColumnHasher(interactions=2).transform(columns)
+    monkeypatch.setattr(preprocessing, "BLOCK", 30)
+    assert_equal(ColumnHasher(interactions=2).transform(columns), X)
+
+
+# What is a feature.
+
+
+def indices(table, **params):
+    return ColumnHasher(**params).transform(table).indices.tolist()
+
+
+def test_columns_of_equal_values_have_features_of_their_own():
+    assert len(set(indices({"a": ["1"], "b": ["1"], "1": ["a"]}))) == 3
+
+
+def test_an_order_is_all_combinations_up_to_it():
+    table = {name: [name] for name in "dbca"}
+    singles = indices(table)
+    pairs = list(itertools.combinations("abcd", 2))
+    triples = list(itertools.combinations("abcd", 3))
+    assert indices(table, interactions=2) == indices(table, interactions=pairs)
+    assert indices(table, interactions=3) == indices(table, interactions=pairs + triples)
+    assert len(indices(table, interactions=9)) == 15
+    assert set(singles) < set(indices(table, interactions=2))
+
+
+def test_numbers_of_an_interaction_are_multiplied():
+    table = {"a": [3.0, 0.0], "b": [-5, 2], "c": ["x", "x"]}
+    interactions = [("a", "b", "c"), ("a", "c")]
+    X = ColumnHasher(interactions=interactions, numeric="value").transform(table)
+    assert sorted(X[[0]].data) == [-15.0, -5.0, 1.0, 3.0, 3.0]
+    assert sorted(X[[1]].data) == [1.0, 2.0]  # no zeros
+
+
+def test_numeric_tells_numbers_from_ids():
+    table = {"a": [3], "b": [5], "c": ["x"]}
+    assert ColumnHasher(numeric="value").transform(table).sum() == 9
+    assert ColumnHasher(numeric={"a": "value"}).transform(table).sum() == 5
+    assert indices({"a": [5]}, numeric="bin") == indices({"a": [5 + 0.1]}, numeric="bin")
+    assert indices({"a": [5]}, numeric="bin") == indices({"a": ["5"]})  # 3 + floor(log(5)**2)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "bin_"),
+    [
+        ([-1e9, -1, -0.1], -1),
+        ([0, -0.0], 0),
+        ([0.1, 1], 1),
+        ([1.1, 2], 2),
+        ([2.1, 2.7], 3),
+        ([3, 4], 4),
+        ([999_999, 1_000_000], 193),
+    ],
+)
+def test_bins_are_narrow_for_small_counts_and_wide_for_large_ones(numbers, bin_):
+    for number in numbers:
+        assert indices({"a": [number]}, numeric="bin") == indices({"a": [bin_]})
+
+
+@pytest.mark.parametrize("numeric", ["category", "value", "bin"])
+def test_a_missing_value_is_a_feature_of_its_own_or_left_out(numeric):
+    table = {"a": [None, 1.0, np.nan], "b": [None, None, 2]}
+    own = ColumnHasher(interactions=2, numeric=numeric).transform(table)
+    skip = ColumnHasher(interactions=2, numeric=numeric, missing="skip").transform(table)
+    assert np.diff(own.indptr).tolist() == [3, 3, 3]
+    assert np.diff(skip.indptr).tolist() == [0, 1, 1]
+    assert set(skip.indices) < set(own.indices)
+    texts = {"a": ["None", "", "nan"], "b": ["null", "<missing>", "2"]}
+    assert not set(own[[0]].indices) & set(ColumnHasher().transform(texts).indices)
+
+
+def test_a_column_without_any_value_is_missing_in_every_row():
+    nothing = {"a": pa.nulls(2)}
+    for table in (nothing, {"a": pa.nulls(2, pa.int32())}, {"a": [np.nan, np.nan]}):
+        for numeric in ("category", "value", {"a": "bin"}):
+            assert indices(table, numeric=numeric) == indices(nothing)
+            assert indices(table, numeric=numeric, missing="skip") == []
+
+
+def test_features_that_collide_are_added():
+    table = {"a": ["x", "y"], "b": [2.5, -1.0]}
+    X = ColumnHasher(1, numeric="value").transform(table)
+    assert X.indices.tolist() == [0]  # 1 - 1 is 0, and no entry
+    assert X.toarray().tolist() == [[3.5], [0.0]]
+
+
+def test_alternate_sign_gives_half_of_the_features_a_minus():
+    table = {"a": np.arange(10_000)}
+    plain = ColumnHasher().transform(table)
+    signed = ColumnHasher(alternate_sign=True).transform(table)
+    assert_equal(abs(signed), plain)
+    assert abs(signed.sum()) < 500
+
+
+@pytest.mark.compiled
+def test_n_features_beyond_32_bits_have_hardly_a_collision():
+    n = 2**18
+    for table in ({"a": np.arange(n)}, {"a": np.arange(n) % 512, "b": np.arange(n) // 512}):
+        X = ColumnHasher(2**50, interactions=2, missing="skip").transform(table)
+        assert X.indices.dtype == np.int64
+        assert X.indices.max() > 2**49
+        n_features = n if len(table) == 1 else n + 1024
+        assert np.unique(X.indices).size == n_features
+
+
+@pytest.mark.compiled
+@pytest.mark.parametrize("n_features", [2**16, 10**5])
+@pytest.mark.parametrize(
+    "table",
+    [
+        {"a": np.arange(50_000)},
+        {"a": [f"{i:08x}" for i in range(50_000)]},
+        {"a": np.arange(50_000) % 250, "b": np.arange(50_000) // 250},
+        {"a": np.arange(50_000) % 50, "b": np.arange(50_000) // 50 % 20, "c": np.arange(50_000)},
+    ],
+    ids=["ids", "hexadecimal", "pairs", "triples"],
+)
+def test_collisions_are_those_of_chance(table, n_features):
+    interactions = [tuple(table)] if len(table) > 1 else None
+    hasher = ColumnHasher(n_features, interactions=interactions)
+    wide = hasher.set_params(n_features=2**60).transform(table).indices
+    n = np.unique(wide).size
+    used = np.unique(hasher.set_params(n_features=n_features).transform(table).indices).size
+    empty = np.exp(-n / n_features)
+    deviation = np.sqrt(n_features * empty * (1 - (1 + n / n_features) * empty))
+    assert abs(n_features * (1 - empty) - used) < 4 * deviation
+
+
+def test_another_seed_gives_other_indices():
+    table = {"a": ["x", "y", "z"]}
+    assert not set(indices(table)) & set(indices(table, seed=1))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, "float32", np.float64])
+def test_dtype(dtype):
+    X = ColumnHasher(dtype=dtype, numeric="value").transform({"a": [0.1, 1e-60]})
+    assert X.dtype == dtype
+    assert X.toarray().max() == np.dtype(dtype).type(0.1)
+    assert_canonical(X)  # 1e-60 is 0 in float32
+
+
+# Bad input.
+
+BAD_PARAMS = [
+    ({"n_features": 0}, "n_features"),
+    ({"n_features": 2**63}, "n_features"),
+    ({"interactions": 1}, "interactions"),
+    ({"interactions": "ab"}, "interactions"),
+    ({"interactions": ["ab"]}, "interactions must be tuples .* got 'ab'"),
+    ({"interactions": [("a",)]}, "two or more different columns"),
+    ({"interactions": [("a", "a")]}, "two or more different columns"),
+    ({"numeric": "log"}, "numeric"),
+    ({"numeric": {"a": "log"}}, "numeric={'a': 'log'}"),
+    ({"missing": "drop"}, "missing"),
+    ({"alternate_sign": 3}, "alternate_sign"),
+    ({"dtype": int}, "dtype"),
+    ({"seed": -1}, "seed"),
+    ({"seed": 2**32}, "seed"),
+]
+
+
+@pytest.mark.parametrize(("params", "message"), BAD_PARAMS)
+def test_bad_parameters_are_named(params, message):
+    table = {"a": [1], "b": [2]}
+    hasher = ColumnHasher(**params)
+    for call in (hasher.fit, lambda: hasher.transform(table), hasher.get_feature_names_out):
+        with pytest.raises(ValueError, match=message):
+            call()
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"interactions": [("a", "other")]}, r"X does not have: \['other'\]"),
+        ({"numeric": {"other": "bin"}}, r"X does not have: \['other'\]"),
+        ({"interactions": 20}, "interactions=20 gives 40 columns more than"),
+        ({"interactions": 10**9}, "interactions=1000000000 gives 40 columns more than"),
+    ],
+)
+def test_parameters_that_do_not_suit_the_table_are_named(params, message):
+    table = {"a": ["x"]} | {f"c{j}": [j] for j in range(39)}
+    for call in (ColumnHasher(**params).fit, ColumnHasher(**params).transform):
+        with pytest.raises(ValueError, match=message):
+            call(table)
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        [[1]],
+        [{"k": 1}],
+        [b"bytes"],
+        pa.array([b"four"], pa.binary(4)),
+        pa.array([b"b"]).dictionary_encode(),
+        pa.array([[("k", 1)]], pa.map_(pa.string(), pa.int8())),
+        pa.array([3], pa.duration("s")),
+        pa.array([datetime.time(12)]),
+        pd.Series(pd.period_range("2024", periods=1)),
+        pd.Series(pd.arrays.SparseArray([0])),
+        [1, "a"],
+        [1j],
+        ["\udc80"],
+        [2**70],
+        np.zeros((1, 1)),
+        3,
+    ],
+    ids=str,
+)
+def test_a_column_that_cannot_be_hashed_is_named(column):
+    with pytest.raises(TypeError, match="Column 'odd'"):
+        ColumnHasher().transform({"a": [1], "odd": column})
+
+
+def test_what_is_no_number_has_no_value():
+    for column in (["1"], [True], pd.Series([1], dtype="category")):
+        with pytest.raises(TypeError, match=r"numeric=\{'a': 'value'\} needs numbers"):
+            ColumnHasher(numeric={"a": "value"}).fit({"a": column})
+        ColumnHasher(numeric="value").fit({"a": column})
+
+
+@pytest.mark.parametrize("numeric", ["value", "bin"])
+def test_numbers_too_large_are_named(numeric):
+    with pytest.raises(ValueError, match="Column 'a' has a number that is infinite"):
+        ColumnHasher(numeric=numeric).transform({"a": [1.0, -np.inf]})
+    with pytest.raises(ValueError, match="too large for float32"):
+        ColumnHasher(numeric=numeric, dtype=np.float32).transform({"a": [1e39]})
+
+
+def test_a_product_too_large_is_an_error():
+    table = {"a": [1e200, 1.0], "b": [1e200, 1.0]}
+    with pytest.raises(ValueError, match=r"product or sum of values .* too large for float64"):
+        ColumnHasher(numeric="value", interactions=2).transform(table)
+
+
+@pytest.mark.parametrize(
+    ("X", "error", "message"),
+    [
+        (pa.table([[1], [2], [3]], names=["a", "b", "a"]), ValueError, r"same name: \['a'\]"),
+        (pd.DataFrame([[1, 2]], columns=["a", "a"]), ValueError, r"same name: \['a'\]"),
+        (pd.DataFrame([[1, 2]], columns=["a", 1]), TypeError, r"strings, got \['a', 1\]"),
+        ({"a": [1], 1: [2]}, TypeError, "strings"),
+        ({"a": [1], "b": [1, 2]}, ValueError, "length"),
+        ({}, ValueError, "0 feature"),
+        (pd.DataFrame(index=range(3)), ValueError, "0 feature"),
+        (np.empty((3, 0)), ValueError, "0 feature"),
+        (["a", "b"], ValueError, "2D array"),
+        (pd.Series(["a"]), TypeError, "Arrow table"),
+        (pa.array(["a"]), TypeError, "Arrow table"),
+        (sparse.eye(2).todok(), TypeError, "[Ss]parse"),
+        (sparse.eye_array(2).tocsr(), TypeError, "[Ss]parse"),
+    ],
+)
+def test_what_is_no_table_is_refused(X, error, message):
+    for call in (ColumnHasher().fit, ColumnHasher().transform, ColumnHasher().fit_transform):
+        with pytest.raises(error, match=message):
+            call(X)
+
+
+def test_columns_that_fit_did_not_see_are_named():
+    hasher = ColumnHasher().fit({"a": [1], "b": ["x"]})
+    assert hasher.n_features_in_ == 2
+    assert hasher.feature_names_in_.tolist() == ["a", "b"]
+    assert_equal(
+        hasher.transform({"b": ["x"], "a": [1]}), ColumnHasher().transform({"a": [1], "b": ["x"]})
+    )
+    with pytest.raises(ValueError, match=r"Missing: \['b'\]; unknown: \['c', 'd'\]"):
+        hasher.transform({"a": [1], "c": [1], "d": [2]})
+    hasher.fit().transform({"c": [1]})
+    assert not hasattr(hasher, "n_features_in_")
+
+
+def test_no_rows_give_no_rows():
+    for table in ({"a": pa.array([], pa.string())}, pd.DataFrame({"a": []}), np.empty((0, 1))):
+        X = ColumnHasher(interactions=2, dtype=np.float32).fit_transform(table)
+        assert X.shape == (0, 2**20)
+        assert X.dtype == np.float32
+        assert X.indices.dtype == np.int32
+        assert ColumnHasher().inverse_index(table, [3]) == {3: []}
+
+
+def test_bytes_that_are_not_utf_8_are_hashed_as_they_are():
+    data = pa.py_buffer(b"\xff\xfeabc")
+    offsets = pa.py_buffer(np.array([0, 2, 5], np.int32))
+    column = pa.StringArray.from_buffers(2, offsets, data)
+    for array in (column, column.cast(pa.string_view()), column.dictionary_encode()):
+        X = ColumnHasher().transform({"a": array})
+        assert X.nnz == 2
+        assert X.indices[1] == indices({"a": ["abc"]})[0]
+        names = ColumnHasher().inverse_index({"a": array}, X.indices[:1])
+        assert names[X.indices[0]] == [r"a=\xff\xfe"]
+
+
+def test_a_table_is_not_changed(columns):
+    frame = pd.DataFrame(columns)
+    array = np.array([[1.0, np.nan], [np.inf, 2.0]])
+    before = frame.copy(deep=True), array.copy()
+    ColumnHasher(interactions=2).fit_transform(frame)
+    ColumnHasher(interactions=2).fit_transform(array)
+    pd.testing.assert_frame_equal(frame, before[0])
+    np.testing.assert_array_equal(array, before[1])
+
+
+# The way back.
+
+
+def test_inverse_index_tells_categories_bins_values_and_what_is_missing():
+    table = {"site": ["news", None], "n": [50, None], "price": [2.5, None], "id": [1.0, 0.5]}
+    hasher = ColumnHasher(
+        numeric={"n": "bin", "price": "value"}, interactions=[("site", "n"), ("price", "id")]
+    )
+    X = hasher.transform(table)
+    named = [
+        sorted(
+            name for names in hasher.inverse_index(table, X[[i]].indices).values() for name in names
+        )
+        for i in range(2)
+    ]
+    assert named == [
+        ["id=1", "id=1 & price", "n=bin 18", "n=bin 18 & site=news", "price", "site=news"],
+        [
+            "id=0.5",
+            "id=0.5 & price=<missing>",
+            "n=<missing>",
+            "n=<missing> & site=<missing>",
+            "price=<missing>",
+            "site=<missing>",
+        ],
+    ]
+
+
+def test_inverse_index_tells_all_that_collide_and_only_what_was_asked():
+    table = {"a": ["x", "y", "x"], "b": ["x", "x", "x"]}
+    assert ColumnHasher(1).inverse_index(table, [0]) == {0: ["a=x", "a=y", "b=x"]}
+    assert ColumnHasher().inverse_index(table, []) == {}
+    assert ColumnHasher().inverse_index(table, [5, 3]) == {5: [], 3: []}
+
+
+@pytest.mark.parametrize("wrong", [[-1], [8], [0.5], ["a"], 3, [[1]]])
+def test_inverse_index_refuses_what_is_no_index(wrong):
+    with pytest.raises(ValueError, match="indices must be"):
+        ColumnHasher(8).inverse_index({"a": [1]}, wrong)
+
+
+# In scikit-learn.
+
+
+@parametrize_with_checks(
+    [ColumnHasher(2**10), ColumnHasher(2**10, numeric="value", dtype=np.float32)],
+    expected_failed_checks=lambda estimator: {
+        "check_estimators_empty_data_messages": "a batch of a stream may be empty"
+    },
+)
+def test_scikit_learn_s_checks(estimator, check):
+    check(estimator)
+
+
+def test_a_clone_and_a_pickle_give_the_same_rows(columns):
+    hasher = ColumnHasher(interactions=[("site", "ad")], numeric={"ad": "bin"}).fit(columns)
+    X = hasher.transform(columns)
+    for other in (clone(hasher), pickle.loads(pickle.dumps(hasher))):
+        assert other.get_params() == hasher.get_params()
+        assert_equal(other.transform(columns), X)
+
+
+def test_in_a_pipeline_and_a_column_transformer(columns):
+    frame = pd.DataFrame(columns)
+    hasher = ColumnHasher(2**10, interactions=2)
+    rows = ColumnTransformer(
+        [("ids", hasher, ["site", "ad"]), ("numbers", StandardScaler(), ["price"])]
+    )
+    model = make_pipeline(rows, FtrlClassifier(max_iter=1, tol=None))
+    frame["price"] = frame["price"].fillna(0)
+    model.fit(frame, [0, 1, 0, 1]).predict(frame)
+    assert rows.fit(frame).get_feature_names_out()[[0, -1]].tolist() == [
+        "ids__columnhasher0",
+        "numbers__price",
+    ]
+    with pytest.raises(ValueError, match="too many to name"):
+        ColumnHasher(2**40).get_feature_names_out()
+
+
+def test_the_sparse_interface_is_the_one_of_the_config(columns):
+    assert sparse.isspmatrix_csr(ColumnHasher().transform(columns))
+    try:
+        config = config_context(sparse_interface="sparray")
+    except TypeError:
+        pytest.skip("this scikit-learn has matrices alone")
+    with config:
+        X = ColumnHasher().transform(columns)
+    assert isinstance(X, sparse.csr_array)
+    assert_equal(X, ColumnHasher().transform(columns))
+
+
+def test_threads_share_a_transformer(columns):
+    hasher = ColumnHasher(interactions=2)
+    with ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(hasher.transform, [columns] * 8))
+    for X in results:
+        assert_equal(X, hasher.transform(columns))
+
+
+def test_pyarrow_is_imported_when_a_table_comes_and_named_when_it_is_missing(monkeypatch):
+    code = (
+        "import sys; sys.modules |= dict.fromkeys(['pyarrow', 'pandas', 'polars']);"
+        "from sklearn_ftrl.preprocessing import ColumnHasher; ColumnHasher().fit()"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(ImportError, match=r"pip install sklearn-ftrl\[arrow\]"):
+        ColumnHasher().transform({"a": ["x"]})
