@@ -289,6 +289,7 @@ class ColumnHasher(TransformerMixin, BaseEstimator):
             raise ValueError(f"indices must be a 1-D array of integers, got {indices!r}.")
         if wanted.size and not 0 <= wanted.min() <= wanted.max() < self.n_features:
             raise ValueError(f"indices must be from 0 to {self.n_features - 1}, got {indices!r}.")
+        wanted = wanted.astype(np.int64)
         names = {int(index): set() for index in wanted}
         table = _as_table(X)
         columns, crosses = self._plan(table.schema)
@@ -357,24 +358,24 @@ class ColumnHasher(TransformerMixin, BaseEstimator):
                 f"{sorted(set(names) - fitted)}."
             )
         numeric = self.numeric if isinstance(self.numeric, dict) else {}
-        order = self.interactions if isinstance(self.interactions, Integral) else 1
+        order = min(self.interactions, len(names)) if isinstance(self.interactions, Integral) else 1
         tuples = self.interactions if isinstance(self.interactions, list | tuple) else []
         unknown = set(numeric).union(*tuples) - set(names)
         if unknown:
             raise ValueError(
                 f"numeric or interactions name columns that X does not have: {sorted(unknown)}."
             )
-        if sum(math.comb(len(names), k) for k in range(min(order, len(names)) + 1)) > MOST_CROSSES:
+        if sum(math.comb(len(names), k) for k in range(order + 1)) > MOST_CROSSES:
             raise ValueError(
-                f"interactions={order} gives {len(names)} columns more than {MOST_CROSSES} "
-                "features a row. List those you need."
+                f"interactions={self.interactions} gives {len(names)} columns more than "
+                f"{MOST_CROSSES} features a row. List those you need."
             )
         columns = [
             _column(schema.field(name), numeric.get(name), self.numeric, self.seed)
             for name in names
         ]
         position = {name: j for j, name in enumerate(names)}
-        crosses = {tuple(sorted(position[name] for name in names)) for names in tuples}
+        crosses = {tuple(sorted(position[name] for name in cross)) for cross in tuples}
         for k in range(1, order + 1):
             crosses.update(itertools.combinations(range(len(names)), k))
         return columns, sorted(crosses)
@@ -521,16 +522,20 @@ def _spell_dictionaries(table):
 def _texts(array):
     """Return an array of categories as texts, null where they are missing."""
     import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.types as t
 
-    t = pa.types
     if t.is_dictionary(array.type):
         return array.dictionary.take(array.indices)
     if t.is_timestamp(array.type):
-        array = array.cast("timestamp[us]", safe=False)
+        to_microseconds = pc.CastOptions(pa.timestamp("us"), allow_time_truncate=True)
+        array = array.cast(options=to_microseconds)
     elif t.is_date(array.type):
         array = array.cast("date32")
     elif t.is_floating(array.type):
         array = pa.array(array.cast("float64").to_numpy(zero_copy_only=False), from_pandas=True)
+    elif t.is_decimal(array.type):  # of 256 bits, as those of 32 and 64 cannot be encoded
+        array = array.cast(pa.decimal256(76, array.type.scale))
     if t.is_floating(array.type) or t.is_decimal(array.type):
         try:
             array = array.cast("int64")

@@ -138,6 +138,7 @@ KINDS = {
     "float32": (st.floats(width=32), pa.float32()),
     "float64": (st.floats(), pa.float64()),
     "decimal": (st.decimals(-1000, 1000, places=2), pa.decimal128(9, 2)),
+    "long_decimal": (st.decimals(-(10**40), 10**40, places=1), pa.decimal256(50, 1)),
     "value_int": (st.integers(-100, 100), pa.int16()),
     "value_float": (SMALL | st.just(math.nan), pa.float64()),
     "bin_int": (st.integers(-3, 10**6), pa.int64()),
@@ -284,6 +285,7 @@ CONTAINERS = {
     "pandas on arrow": lambda columns: pa.table(columns).to_pandas(types_mapper=pd.ArrowDtype),
     "polars": pl.DataFrame,
     "dict of arrays": lambda columns: {k: np.array(v, dtype=object) for k, v in columns.items()},
+    "dict of polars series": lambda columns: dict(pl.DataFrame(columns).to_dict()),
     "dict of series": lambda columns: dict(pd.DataFrame(columns)),
 }
 
@@ -331,6 +333,13 @@ NOON = datetime.datetime(2024, 1, 31, 12)
         ),
         (["0.1", "1e-07", "inf"], [pa.array([0.1, 1e-7, np.inf])]),
         (["1.5", "12345678901234567890"], [[Decimal("1.50"), Decimal("12345678901234567890")]]),
+        (
+            ["1.5", "3"],
+            [
+                pa.array([Decimal("1.5"), Decimal(3)], getattr(pa, name, pa.decimal128)(5, 2))
+                for name in ["decimal32", "decimal64", "decimal128", "decimal256"]
+            ],
+        ),
         (["1000000000000000000000", "0.5"], [[1e21, 0.5], [Decimal(10**21), Decimal("0.5")]]),
         (["true", "false"], [[True, False], pd.Series([True, False], dtype="category")]),
         (
@@ -395,7 +404,7 @@ def test_an_order_is_all_combinations_up_to_it():
     triples = list(itertools.combinations("abcd", 3))
     assert indices(table, interactions=2) == indices(table, interactions=pairs)
     assert indices(table, interactions=3) == indices(table, interactions=pairs + triples)
-    assert len(indices(table, interactions=9)) == 15
+    assert len(indices(table, interactions=10**12)) == 15
     assert set(singles) < set(indices(table, interactions=2))
 
 
@@ -601,6 +610,11 @@ def test_numbers_too_large_are_named(numeric):
         ColumnHasher(numeric=numeric, dtype=np.float32).transform({"a": [1e39]})
 
 
+def test_a_timestamp_too_late_for_microseconds_is_an_error():
+    with pytest.raises(ValueError, match="out of bounds timestamp: 4611686018427387904"):
+        ColumnHasher().transform({"a": pa.array([2**62], pa.timestamp("s"))})
+
+
 def test_a_product_too_large_is_an_error():
     table = {"a": [1e200, 1.0], "b": [1e200, 1.0]}
     with pytest.raises(ValueError, match=r"product or sum of values .* too large for float64"):
@@ -708,6 +722,11 @@ def test_inverse_index_tells_all_that_collide_and_only_what_was_asked():
     assert ColumnHasher(1).inverse_index(table, [0]) == {0: ["a=x", "a=y", "b=x"]}
     assert ColumnHasher().inverse_index(table, []) == {}
     assert ColumnHasher().inverse_index(table, [5, 3]) == {5: [], 3: []}
+    X = ColumnHasher(2**63 - 1).transform(table)
+    for index in X.indices[X.indices > 2**53]:
+        near = np.array([index - 1, index, index + 1], dtype=np.uint64)
+        found = ColumnHasher(2**63 - 1).inverse_index(table, near)
+        assert [len(names) for names in found.values()] == [0, 1, 0]
 
 
 @pytest.mark.parametrize("wrong", [[-1], [8], [0.5], ["a"], 3, [[1]]])
