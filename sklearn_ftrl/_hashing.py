@@ -88,8 +88,12 @@ def weave(hashes, values, members, starts, n_features, alternate_sign, indices, 
     row i.
     """
     n_crosses = starts.size - 1
+    n_buckets = 2 * n_crosses
     row_indices, row_data = np.empty(n_crosses, indices.dtype), np.empty(n_crosses, data.dtype)
-    bucket, next_place = np.empty(n_crosses, np.int64), np.empty(n_crosses + 2, np.int64)
+    bucket, place = np.empty(n_crosses, np.int64), np.empty(n_buckets + 2, np.int64)
+    scale = n_buckets / float(n_features)
+    mask = n_features - np.uint64(1)
+    is_power = n_features & mask == np.uint64(0)  # the usual case, which needs no division
     n = 0
     for i in range(lengths.size):
         length = 0
@@ -99,40 +103,46 @@ def weave(hashes, values, members, starts, n_features, alternate_sign, indices, 
                 j = members[m] & POSITIVE
                 total += hashes[i, j]
                 value *= values[i, j]
-            if value != 0.0:
-                h = finish_sum(total)
-                row_indices[length] = h % n_features
-                row_data[length] = -value if alternate_sign and h >> SIGN else value
-                length += 1
-        # Hashes are spread evenly, so an index alone tells nearly where it belongs.
-        scale = n_crosses / float(n_features)
-        next_place[:] = 0
+            row_data[length] = value
+            if row_data[length] == 0.0:
+                continue
+            h = finish_sum(total)
+            row_indices[length] = h & mask if is_power else h % n_features
+            if alternate_sign and h >> SIGN:
+                row_data[length] = -row_data[length]
+            length += 1
+        # Hashes are spread evenly, so an index alone tells nearly where it belongs in the row.
+        place[:] = 0
         for k in range(length):
             bucket[k] = np.int64(row_indices[k] * scale)
-            next_place[(bucket[k] + 1) & POSITIVE] += 1
-        for b in range(n_crosses):
-            next_place[b + 1] += next_place[b]
+            place[(bucket[k] + 1) & POSITIVE] += 1
+        for b in range(n_buckets):
+            place[b + 1] += place[b]
         for k in range(length):
             b = bucket[k] & POSITIVE
-            p = (n + next_place[b]) & POSITIVE
+            p = (n + place[b]) & POSITIVE
             indices[p], data[p] = row_indices[k], row_data[k]
-            next_place[b] += 1
-        insertion_sort(indices, data, n, n + length)
-        stop = merge(indices, data, n, n + length)
+            place[b] += 1
+        stop = n + length
+        if insertion_sort(indices, data, n, stop):
+            stop = merge(indices, data, n, stop)
         lengths[i] = stop - n
         n = stop
 
 
 @njit
 def insertion_sort(indices, data, start, stop):
-    """Sort entries start to stop - 1 by index; equal ones keep their order."""
+    """Sort entries start to stop - 1 by index; return whether some have the same."""
+    same = False
     for p in range(start + 1, stop):
         index, value = indices[p & POSITIVE], data[p & POSITIVE]
         while p > start and indices[(p - 1) & POSITIVE] > index:
             indices[p & POSITIVE] = indices[(p - 1) & POSITIVE]
             data[p & POSITIVE] = data[(p - 1) & POSITIVE]
             p -= 1
+        same |= p > start and indices[(p - 1) & POSITIVE] == index
         indices[p & POSITIVE], data[p & POSITIVE] = index, value
+    return same
 
 
 @njit

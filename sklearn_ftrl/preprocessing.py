@@ -417,7 +417,9 @@ class ColumnHasher(TransformerMixin, BaseEstimator):
         n_features, alternate_sign = np.uint64(self.n_features), bool(self.alternate_sign)
         weave(hashes, values, members, starts, n_features, alternate_sign, indices, data, lengths)
         n = lengths.sum()
-        indices, data = indices[:n].copy(), data[:n].copy()
+        indices, data = indices[:n], data[:n]
+        if 2 * n < size:  # free what is mostly empty
+            indices, data = indices.copy(), data.copy()
         if not np.isfinite(data).all():
             raise ValueError(f"A product or sum of values in a row is too large for {data.dtype}.")
         return indices, data, lengths
