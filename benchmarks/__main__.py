@@ -1,20 +1,15 @@
 """Run the sections, print their tables and draw the plot."""
 
 import argparse
-import importlib.metadata
 import os
-import platform
-import re
 import sys
 from pathlib import Path
 from time import perf_counter
 
 from threadpoolctl import threadpool_limits
 
+from .report import machine, markdown
 from .sections import SECTIONS
-
-PACKAGES = ["numpy", "scipy", "scikit-learn", "numba", "sklearn-ftrl"]
-PEERS = ["vowpalwabbit", "datatable", "river"]
 
 
 def main():
@@ -31,7 +26,7 @@ def main():
     folder = options.output or Path()
     folder.mkdir(parents=True, exist_ok=True)
 
-    report = [machine(repeats)]
+    report = [introduction(repeats)]
     print(report[0], flush=True)
     panels = []
     for name in options.only:
@@ -40,7 +35,9 @@ def main():
         with threadpool_limits(1):
             section = sections[name](options.quick, repeats)
         panels += section.panels
-        report.append(markdown(name, sections[name].__doc__, section))
+        report.append(
+            markdown(name, sections[name].__doc__, section.header, section.rows, section.notes)
+        )
         print(f"{perf_counter() - begin:.0f} s", file=sys.stderr)
         print(report[-1], flush=True)
         if options.output:
@@ -49,17 +46,10 @@ def main():
         draw(panels, folder / "benchmarks.png")
 
 
-def machine(repeats):
+def introduction(repeats):
     """Describe where and how this is measured."""
-    versions = [f"Python {platform.python_version()}"]
-    for package in PACKAGES + PEERS:
-        try:
-            versions.append(f"{package} {importlib.metadata.version(package)}")
-        except importlib.metadata.PackageNotFoundError:
-            versions.append(f"{package} not installed")
     lines = [
-        f"{platform.system()} {platform.machine()}, {processor()}, {os.cpu_count()} cores",
-        ", ".join(versions),
+        *machine(),
         f"Medians of {repeats} rounds (at most 3 of what takes over a second), with the fastest "
         "and the slowest; in a round the contestants take turns.",
         "One thread and warm code, unless a line says otherwise.",
@@ -67,25 +57,6 @@ def machine(repeats):
     if hasattr(os, "getloadavg"):
         lines.append(f"Load of the machine in the minute before: {os.getloadavg()[0]:.1f}.")
     return "\n".join(f"- {line}" for line in lines) + "\n"
-
-
-def processor():
-    """Return the name of the processor, as well as it is known."""
-    info = Path("/proc/cpuinfo")
-    names = re.findall(r"model name\s*: (.*)", info.read_text()) if info.exists() else []
-    return names[0] if names else platform.processor()
-
-
-def markdown(name, title, section):
-    """Write a section as a heading, a table and notes."""
-    table = [section.header, *section.rows]
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    table.insert(1, ["-" * width for width in widths])
-    lines = [f"## {name}", "", title, ""]
-    for row in table:
-        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join([*lines, "", *(f"- {note}" for note in section.notes), ""])
 
 
 def draw(panels, path):
