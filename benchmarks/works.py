@@ -47,7 +47,7 @@ def ctr(bits, n_rows, n_fields=N_FIELDS, n_classes=2):
     ids = np.exp(rng.random((n_rows, n_fields), dtype=np.float32) * np.log(n_ids)).astype(np.int32)
     keys = (ids.astype(np.uint64) * n_fields + np.arange(n_fields)).astype(np.uint64)
     hashes = keys * np.uint64(0x9E3779B97F4A7C15) >> np.uint64(64 - bits)
-    X = _csr(hashes.astype(np.int32), 2**bits)
+    X = csr(hashes.astype(np.int32), 2**bits)
     return Work(X, _labels(rng, X, n_classes), ids)
 
 
@@ -56,7 +56,7 @@ def text(bits, n_rows):
     rng = np.random.default_rng(0)
     words = np.exp(rng.random((n_rows, 140), dtype=np.float32) * (bits * np.log(2))) - 1
     words = words.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) & np.uint64(2**bits - 1)
-    X = _csr(words.astype(np.int32), 2**bits)
+    X = csr(words.astype(np.int32), 2**bits)
     X.data[:] = rng.uniform(0.5, 5.0, X.nnz)
     lengths = np.sqrt(np.add.reduceat(X.data**2, X.indptr[:-1]))
     X.data /= np.repeat(lengths, np.diff(X.indptr))
@@ -70,7 +70,7 @@ def dense(n_columns, n_rows):
     return Work(X, _labels(rng, X, 2))
 
 
-def _csr(indices, n_features):
+def csr(indices, n_features):
     """Return rows of ones from a table of indices, each index once a row."""
     indices.sort(axis=1)
     distinct = np.ones(indices.shape, bool)
