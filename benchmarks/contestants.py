@@ -22,7 +22,7 @@ FTRL = {"learning_rate": plain.ALPHA, "beta": plain.BETA, "l1": plain.L1, "l2": 
 
 
 class MissingError(Exception):
-    """What a contestant needs is not installed; the message is what the table shows."""
+    """What is needed is not installed, or does not apply; the message is what is shown."""
 
 
 def ftrl(work, shuffle, dtype=np.float64, **parameters):
@@ -73,7 +73,7 @@ def saga(work, shuffle):
 
 def vw(work, shuffle):
     """Return a run of vw --ftrl over a text file: faster than a list of lines from Python."""
-    vowpalwabbit = _import("vowpalwabbit")
+    vowpalwabbit = import_peer("vowpalwabbit")
     if shuffle:
         return None
     bits = (work.X.shape[1] - 1).bit_length()
@@ -101,7 +101,7 @@ def _write_vw(work, file):
 
 def datatable(work, shuffle):
     """Return a fit of datatable's Ftrl on the table of ids, which it hashes itself."""
-    dt = _import("datatable")
+    dt = import_peer("datatable")
     if shuffle or work.ids is None:
         return None
     dt.options.nthreads = 1
@@ -109,7 +109,7 @@ def datatable(work, shuffle):
     rows = dt.Frame(work.ids)
     binary = work.n_classes == 2
     labels = dt.Frame(work.y.astype(bool if binary else np.int32))
-    model = _import("datatable.models").Ftrl(
+    model = import_peer("datatable.models").Ftrl(
         alpha=plain.ALPHA,
         beta=plain.BETA,
         lambda1=plain.L1,
@@ -129,7 +129,7 @@ def datatable(work, shuffle):
 
 def river(work, shuffle):
     """Return a loop of learn_one over dicts."""
-    linear_model, optim = _import("river.linear_model"), _import("river.optim")
+    linear_model, optim = import_peer("river.linear_model"), import_peer("river.optim")
     if shuffle or work.n_classes > 2:
         return None
     X = sparse.csr_array(work.X)
@@ -175,7 +175,8 @@ def _plain(work, shuffle, learn):
     return run
 
 
-def _import(name):
+def import_peer(name):
+    """Return a module that may not be installed."""
     try:
         return importlib.import_module(name)
     except ImportError:

@@ -7,7 +7,6 @@ a function ``load(name)`` that returns (X, y, task), the task one of "binary", "
 """
 
 import argparse
-import importlib
 import io
 import re
 import sys
@@ -35,8 +34,9 @@ from threadpoolctl import threadpool_limits
 
 from sklearn_ftrl import FtrlClassifier, FtrlRegressor
 
+from .contestants import MissingError, import_peer
 from .report import machine, markdown
-from .sets import MAX_ROWS, MAX_ROWS_TIMES_CLASSES, SETS, MissingError, in_folder
+from .sets import MAX_ROWS, MAX_ROWS_TIMES_CLASSES, SETS, in_folder
 
 FEW_ROWS = 5000  # sets of less are split three times
 SHORT = 5.0  # seconds; what takes less is fitted twice
@@ -105,7 +105,7 @@ def vw(n_passes):
 
 
 def _vw(n_passes, train, test):
-    vowpalwabbit = _import("vowpalwabbit")
+    vowpalwabbit = import_peer("vowpalwabbit")
     classes = np.unique(train.y)
     many = train.task == "multiclass"
     n_outputs = len(classes) if many else 1
@@ -115,11 +115,13 @@ def _vw(n_passes, train, test):
         path = Path(folder)
         _write_vw(train, classes, path / "train")
         _write_vw(test, classes, path / "test")
+        options = f"--loss_function {loss}" + (f" --oaa {n_outputs}" if many else "")
+        if n_passes > 1:
+            options += f" --passes {n_passes} --holdout_off --cache_file {path / 'cache'}"
         start = perf_counter()
         vowpalwabbit.Workspace(
-            f"--ftrl --loss_function {loss} --bit_precision {bits} --quiet --data {path / 'train'} "
-            f"--passes {n_passes} --holdout_off --cache_file {path / 'cache'} "
-            f"--final_regressor {path / 'model'}" + (f" --oaa {n_outputs}" if many else "")
+            f"--ftrl {options} --bit_precision {bits} --quiet --data {path / 'train'} "
+            f"--final_regressor {path / 'model'}"
         ).finish()
         seconds = perf_counter() - start
         vowpalwabbit.Workspace(
@@ -153,7 +155,7 @@ def _write_vw(rows, classes, path):
 
 def datatable(train, test, seed):
     """Fit datatable's Ftrl to the table of ids or numbers, which it hashes itself."""
-    dt = _import("datatable")
+    dt = import_peer("datatable")
     if train.table is None or train.task == "poisson":
         raise MissingError("not for poisson" if train.task == "poisson" else "takes tables")
     dt.options.nthreads = 1
@@ -165,7 +167,7 @@ def datatable(train, test, seed):
         "multiclass": names[labels],
         "regression": np.asarray(train.y, np.float64),
     }[train.task]
-    model = importlib.import_module("datatable.models").Ftrl()
+    model = import_peer("datatable.models").Ftrl()
     X_train, X_test, y = dt.Frame(train.table), dt.Frame(test.table), dt.Frame(y)
     start = perf_counter()
     model.fit(X_train, y)
@@ -178,13 +180,6 @@ def datatable(train, test, seed):
         p = p / p.sum(axis=1, keepdims=True)
     n_weights = np.count_nonzero(model.model[:, ::2].to_numpy())
     return judge(train.task, test.y, p, classes, seconds, n_weights)
-
-
-def _import(name):
-    try:
-        return importlib.import_module(name)
-    except ImportError:
-        raise MissingError("not installed") from None
 
 
 ONE_PASS = {"max_iter": 1, "early_stopping": False}
@@ -227,6 +222,7 @@ NOTES = (
     "Untouched, but for the loss. Tuned: the best C of 0.1, 1, 10, 100 (max_iter=200), alpha of "
     "0.1, 1, 10, 100, or alpha of 1e-5 to 0.1 (max_iter=200) by the loss on the test itself, "
     "which flatters it; its seconds are those of this one fit.",
+    "The sets of docstrings (library, is_scipy) change with the versions of the libraries.",
     "vw has a place of its own for each weight; reading its text file is part of its seconds.",
     f"Seconds are the shorter of two fits where one takes less than {SHORT:.0f}, with one thread.",
 )
