@@ -30,7 +30,9 @@ def ftrl(work, shuffle, dtype=np.float64, **parameters):
     if not set(parameters) <= set(FtrlClassifier().get_params()):
         return None
     X = work.X.astype(dtype, copy=False)
-    model = FtrlClassifier(max_iter=1, tol=None, shuffle=shuffle, random_state=0, **FTRL)
+    model = FtrlClassifier(
+        max_iter=1, early_stopping=False, shuffle=shuffle, random_state=0, **FTRL
+    )
     model.set_params(**parameters)
     return lambda: clone(model).fit(X, work.y)
 

@@ -20,7 +20,7 @@ ROW = 39  # non-zeros
 
 def fit(X, y, shuffle=True):
     """Return the fit of a new model."""
-    model = FtrlClassifier(max_iter=1, tol=None, shuffle=shuffle)
+    model = FtrlClassifier(max_iter=1, early_stopping=False, shuffle=shuffle)
     return lambda: model.fit(X, y)
 
 

@@ -163,7 +163,9 @@ def _contestants(work, names=CONTESTANTS, orders=(False, True)):
 
 def _disagreement(work):
     """Return the largest difference of a coefficient between ours and the plain loops."""
-    model = FtrlClassifier(max_iter=1, tol=None, shuffle=False, fit_intercept=False, **FTRL)
+    model = FtrlClassifier(
+        max_iter=1, early_stopping=False, shuffle=False, fit_intercept=False, **FTRL
+    )
     ours = model.fit(work.X, work.y).coef_[0]
     X, y, order = sparse.csr_array(work.X), work.y.astype(float), np.arange(work.X.shape[0])
     theirs = [plain.learn_numba(X, y, order)]
