@@ -55,7 +55,7 @@ except ImportError:  # scikit-learn below 1.9
 # A running kernel does not hear Ctrl-C: weights learned between two looks, about 0.1 s.
 BLOCK = 2**23
 WORK_OF_A_THREAD = 2**18  # weights, some milliseconds: less does not pay for a thread's start
-MANY_ROWS = 2000  # early_stopping="auto" holds out rows of more than these
+MANY_ROWS = 200  # early_stopping="auto" holds out rows of more than these
 
 
 class Batch(NamedTuple):
@@ -187,7 +187,9 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
         task.call_on_fit_task_begin(**told)
         with _UnchangedOnError(self):
             random_state = check_random_state(self.random_state)
-            batch, sample_weight = self._take(X, y, sample_weight, fresh, **known)
+            batch, sample_weight = self._take(
+                X, y, sample_weight, fresh, n_passes=self.max_iter, **known
+            )
             if not batch.order.size:
                 raise ValueError(
                     "Sample weights must contain at least one non-zero number (class_weight "
@@ -258,7 +260,7 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
             )
         fresh = not hasattr(self, "_state")
         with _UnchangedOnError(self):
-            batch, _ = self._take(X, y, sample_weight, fresh, **classes)
+            batch, _ = self._take(X, y, sample_weight, fresh, n_passes=1, **classes)
         if raws is not None:  # rows of weight 0 are predicted in their place
             batch = batch._replace(order=np.arange(batch.weights.size))
         if batch.order.size:
@@ -268,7 +270,7 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
                 vars(self).pop(name, None)
         return self
 
-    def _take(self, X, y, sample_weight, fresh, **classes):
+    def _take(self, X, y, sample_weight, fresh, n_passes, **classes):
         """Return what the kernel learns, and the weights without those of classes."""
         dtype = [np.float64, np.float32] if fresh else self._state.dtype
         X, y, sample_weight = self._check(X, y, sample_weight, dtype, fresh)
@@ -288,7 +290,7 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
         if not self._state.flags.writeable:  # from a file that is mapped into memory
             self._state, self._intercept_state = self._state.copy(), self._intercept_state.copy()
         if fresh or order.size:
-            self._take_parameters(batch)
+            self._take_parameters(batch, n_passes)
             self._rates(order.size)  # a schedule that fails does so before a row is learned
             if self.t_ == 0 and self.learning_rate == "auto" and self.fit_intercept:
                 start, prox = self._scales.intercept, self._intercept_prox
@@ -366,9 +368,9 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
         curves = {name: [*getattr(self, name)] for name in ["loss_curve_", "validation_curve_"]}
         return self._copied_state({}) | curves
 
-    def _take_parameters(self, batch):
+    def _take_parameters(self, batch, n_passes):
         """Keep what weights are read with: set_params acts at the next fit or partial_fit."""
-        scales = self._auto_scales(batch)
+        scales = self._auto_scales(batch, n_passes)
         beta = intercept_beta = self.beta
         if self.beta == "auto":
             beta, intercept_beta = scales.beta, scales.intercept_beta
@@ -425,7 +427,7 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
             raise ValueError(f"At most one of {' and '.join(given)} may be given.")
         self._valid_params = params
 
-    def _auto_scales(self, batch):
+    def _auto_scales(self, batch, n_passes):
         """Return what "auto" stands for; it is found in the first rows that are not empty.
 
         A weight has the unit of the raw prediction by that of x, a gradient that of the loss's
@@ -444,6 +446,7 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
             return self._scales
         weights = batch.weights[batch.order]
         raw, slope, intercept = self._target_scales(batch.targets[batch.order], weights)
+        raw *= 1.0 if n_passes == 1 else 0.5  # one pass must get there
         length = np.sqrt(longest if self.loss == "poisson" else total / n_rows)
         x = np.sqrt(total / n_numbers)
         gradient = slope * x * weights.mean()

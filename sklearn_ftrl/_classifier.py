@@ -106,7 +106,7 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
         Passes without gain before ``fit`` ends.
     early_stopping : bool or "auto", default="auto"
         Whether ``fit`` holds rows out and gives back the model of the pass that judged them
-        best. "auto": if ``X_val`` is given, or if there are more than 2000 rows and passes to
+        best. "auto": if ``X_val`` is given, or if there are more than 200 rows and passes to
         choose between.
     validation_fraction : float, default=0.1
         Part of the rows that are held out, between 0 and 1: drawn at random, with the
@@ -176,8 +176,9 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
     Notes
     -----
     **"auto"**: the learning rate is 1 / ``||x||``, where ``||x||`` is the root mean square
-    length of the rows (2 / ``||x||`` for a softmax, 0.5 / ``||x||`` for the hinge losses), and
-    beta is rms(x), that of their non-zero entries, times the mean sample weight. The intercept
+    length of the rows (2 / ``||x||`` for a softmax, 0.5 / ``||x||`` for the hinge losses), or
+    half of that in ``fit`` with ``max_iter`` above 1, where more passes make up for it. beta
+    is rms(x), that of their non-zero entries, times the mean sample weight. The intercept
     learns like a feature that is rms(x) in each row, and starts at the log-odds of the classes
     (0 for the hinge losses). The numbers come from the first call's rows and are kept: scaling
     X or the sample weights changes them and nothing else. One rate serves all columns, so scale

@@ -79,7 +79,7 @@ class FtrlRegressor(RegressorMixin, BaseFtrl):
         Passes without gain before ``fit`` ends.
     early_stopping : bool or "auto", default="auto"
         Whether ``fit`` holds rows out and gives back the model of the pass that judged them
-        best. "auto": if ``X_val`` is given, or if there are more than 2000 rows and passes to
+        best. "auto": if ``X_val`` is given, or if there are more than 200 rows and passes to
         choose between.
     validation_fraction : float, default=0.1
         Part of the rows that are held out, between 0 and 1: drawn at random, or the
@@ -144,7 +144,8 @@ class FtrlRegressor(RegressorMixin, BaseFtrl):
     Notes
     -----
     **"auto"**: the learning rate is 0.5 std(y) / ``||x||``, where ``||x||`` is the root mean
-    square length of the rows, and beta is 3 rms(x) times the scale of the loss's slope: std(y)
+    square length of the rows, or half of that in ``fit`` with ``max_iter`` above 1, where more
+    passes make up for it. beta is 3 rms(x) times the scale of the loss's slope: std(y)
     for the squared losses, at most ``epsilon`` for "huber", 1 for "epsilon_insensitive" and
     "quantile". "poisson" has 0.5 / max ``||x||`` and sqrt(mean(y)). The intercept learns like a
     feature that is rms(x) in each row, and starts at the mean of y ("poisson": its logarithm).

@@ -139,8 +139,8 @@ def test_shuffling_depends_on_random_state_alone(kind):
 def test_warm_start_goes_on(kind):
     estimator, y = kind
     X = random_rows()
-    twice = estimator(warm_start=True, **ONE_EPOCH).fit(X, y).fit(X, y)
-    assert_same_bits(twice, estimator(**ONE_EPOCH | {"max_iter": 2}).fit(X, y))
+    twice = estimator(warm_start=True, **ONE_EPOCH, **NUMBERS).fit(X, y).fit(X, y)
+    assert_same_bits(twice, estimator(**ONE_EPOCH | {"max_iter": 2}, **NUMBERS).fit(X, y))
     assert twice.t_ == 120
 
 

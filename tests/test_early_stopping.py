@@ -24,14 +24,14 @@ def by_epochs(estimator, X, y, n_epochs):
     models = []
     for n in range(1, n_epochs + 1):
         params = {"max_iter": n, "tol": None, "early_stopping": False, "shuffle": False}
-        models.append(estimator(**params).fit(X, y))
+        models.append(estimator(**params, **NUMBERS).fit(X, y))
     return models
 
 
 def test_the_best_epoch_by_the_caller_s_rows_comes_back_whole():
     X, y = noisy()
     X_val, y_val = noisy(seed=1)
-    params = {"max_iter": 12, "tol": None, "shuffle": False}
+    params = {"max_iter": 12, "tol": None, "shuffle": False, **NUMBERS}
     model = FtrlClassifier(**params).fit(X, y, X_val=X_val, y_val=y_val)
     models = by_epochs(FtrlClassifier, X, y, 12)
     losses = [log_loss(y_val, m.predict_proba(X_val)) for m in models]
