@@ -22,6 +22,7 @@ LINE = 8  # numbers of 8 bytes in a cache line
 NEAR = 2  # rows between the fetch of a row's coordinates and its turn
 FAR = 8  # rows between the fetch of a row's own numbers and its turn
 POSITIVE = 2**62 - 1  # j & POSITIVE is j, and tells the compiler that j is no negative index
+LARGEST, LARGEST_FLOAT32 = 1e308, 3e38  # abs(z) that a state may hold
 
 # Sums may be reordered and fused, as vector code needs; NaN and inf keep their meaning.
 REORDER = {"reassoc", "contract", "nsz"}
@@ -104,6 +105,7 @@ def learn_one_output(
     padded = LANES * -(-longest // LANES)
     z, root_n, x, w = np.empty(padded), np.empty(padded), np.empty(padded), np.empty(padded)
     total, learned = 0.0, 0
+    largest = LARGEST_FLOAT32 if pairs.itemsize == 4 else LARGEST
     for t in range(order.size):
         i = order[t]
         start = indptr[i] & POSITIVE
@@ -150,24 +152,22 @@ def learn_one_output(
             continue
         value, gradient = loss_and_gradient(loss, y[i], raw + bias)
         gradient *= sample_weight[i]
-        if not (math.isfinite(value) and fits(gradient * gradient, square, pairs)):
+        if not (abs(value * sample_weight[i]) < 1e300 and fits(gradient * gradient, square, pairs)):
             return total, learned, i
-        total += sample_weight[i] * value
-        learned += 1
 
-        inverse_alpha = 1.0 / rates[min(learned, rates.size - 1)]
+        inverse_alpha = 1.0 / rates[min(learned + 1, rates.size - 1)]
         shrink, shrink_bias = clip_factors(abs(gradient), square, fit_intercept, clip)
+        overflown = 0
         for k in range(padded):
             z[k], root_n[k] = step(
                 z[k], root_n[k], w[k], shrink * gradient, x[k], inverse_alpha, prox, clip
             )
-        for k in range(size):
-            j = np.int64(indices[start + k]) & POSITIVE
-            pairs[2 * j], pairs[2 * j + 1] = z[k], root_n[k]
+            overflown += not abs(z[k]) <= largest  # NaN too
+        bias_z, bias_root_n = intercept[Z, 0], intercept[ROOT_N, 0]
         if fit_intercept:
-            intercept[Z, 0], intercept[ROOT_N, 0] = step(
-                intercept[Z, 0],
-                intercept[ROOT_N, 0],
+            bias_z, bias_root_n = step(
+                bias_z,
+                bias_root_n,
                 bias,
                 shrink_bias * gradient,
                 1.0,
@@ -175,6 +175,14 @@ def learn_one_output(
                 intercept_prox,
                 clip,
             )
+        if overflown or not abs(bias_z) <= LARGEST:
+            return total, learned, i
+        total += sample_weight[i] * value
+        learned += 1
+        for k in range(size):
+            j = np.int64(indices[start + k]) & POSITIVE
+            pairs[2 * j], pairs[2 * j + 1] = z[k], root_n[k]
+        intercept[Z, 0], intercept[ROOT_N, 0] = bias_z, bias_root_n
     return total, learned, -1
 
 
@@ -253,9 +261,11 @@ def learn_outputs(
     """Do what learn_one_output does for several: in place, vector code over the outputs."""
     data, indices, indptr, longest = rows
     n_outputs = intercept.shape[1]
-    w = np.empty(longest * n_outputs)
+    w, before = np.empty(longest * n_outputs), np.empty(2 * longest * n_outputs)
     bias, raw, gradient = np.empty(n_outputs), np.empty(n_outputs), np.empty(n_outputs)
+    intercept_before = np.empty(2 * n_outputs)
     total, learned = 0.0, 0
+    largest = LARGEST_FLOAT32 if numbers.itemsize == 4 else LARGEST
     for t in range(order.size):
         i = order[t]
         start = indptr[i] & POSITIVE
@@ -270,6 +280,8 @@ def learn_outputs(
             x = data[start + k]
             square += x * x
             at = 2 * n_outputs * (np.int64(indices[start + k]) & POSITIVE)
+            for c in range(2 * n_outputs):
+                before[2 * n_outputs * k + c] = numbers[at + c]
             for c in range(n_outputs):
                 w_kc = weight(numbers[at + c], numbers[at + n_outputs + c], inverse_alpha, prox)
                 w[k * n_outputs + c] = w_kc
@@ -303,13 +315,12 @@ def learn_outputs(
         for c in range(n_outputs):
             gradient[c] *= sample_weight[i]
             norm += gradient[c] * gradient[c]
-        if not (math.isfinite(value) and fits(norm, square, numbers)):
+        if not (abs(value * sample_weight[i]) < 1e300 and fits(norm, square, numbers)):
             return total, learned, i
-        total += sample_weight[i] * value
-        learned += 1
 
-        inverse_alpha = 1.0 / rates[min(learned, rates.size - 1)]
+        inverse_alpha = 1.0 / rates[min(learned + 1, rates.size - 1)]
         shrink, shrink_bias = clip_factors(math.sqrt(norm), square, fit_intercept, clip)
+        overflown = 0
         for k in range(size):
             x = data[start + k]
             at = 2 * n_outputs * (np.int64(indices[start + k]) & POSITIVE)
@@ -324,9 +335,13 @@ def learn_outputs(
                     prox,
                     clip,
                 )
+            for c in range(n_outputs):
+                overflown += not abs(numbers[at + c]) <= largest  # NaN too
         if fit_intercept:
             for c in range(n_outputs):
-                intercept[Z, c], intercept[ROOT_N, c] = step(
+                intercept_before[c] = intercept[Z, c]
+                intercept_before[n_outputs + c] = intercept[ROOT_N, c]
+                z, root_n = step(
                     intercept[Z, c],
                     intercept[ROOT_N, c],
                     bias[c],
@@ -336,6 +351,20 @@ def learn_outputs(
                     intercept_prox,
                     clip,
                 )
+                intercept[Z, c], intercept[ROOT_N, c] = z, root_n
+                overflown += not abs(z) <= LARGEST
+        if overflown:
+            for k in range(size):
+                at = 2 * n_outputs * (np.int64(indices[start + k]) & POSITIVE)
+                for c in range(2 * n_outputs):
+                    numbers[at + c] = before[2 * n_outputs * k + c]
+            if fit_intercept:
+                for c in range(n_outputs):
+                    intercept[Z, c] = intercept_before[c]
+                    intercept[ROOT_N, c] = intercept_before[n_outputs + c]
+            return total, learned, i
+        total += sample_weight[i] * value
+        learned += 1
     return total, learned, -1
 
 
