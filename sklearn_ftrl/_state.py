@@ -22,14 +22,17 @@ def coefficients(state, alpha, prox):
 
 def set_weights(state, w, alpha, prox):
     """Set z so that the coordinates have the weights w, of shape (n_outputs, n_features)."""
-    curvature = (prox.beta + _n_to_the_p(state[:, ROOT_N], prox)) / (alpha * prox.rate) + prox.l2
+    with np.errstate(all="ignore"):
+        n_to_the_p = _n_to_the_p(state[:, ROOT_N].astype(np.float64), prox)
+        curvature = (prox.beta + n_to_the_p) / (alpha * prox.rate) + prox.l2
     if np.any(w.T[curvature == 0]):
         raise ValueError(
             "Starting weights need beta, l2 or initial_accumulator_value above 0: else the first "
             "gradient forgets them."
         )
-    z = -w.T * curvature - np.sign(w.T) * prox.l1
-    if np.abs(z).max() > np.finfo(state.dtype).max:
+    with np.errstate(all="ignore"):
+        z = -w.T * curvature - np.sign(w.T) * prox.l1
+    if not np.abs(z).max() <= np.finfo(state.dtype).max:  # NaN too
         raise ValueError(f"Starting weights are too large for {state.dtype}.")
     state[:, Z] = z
 
