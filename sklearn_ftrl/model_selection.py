@@ -508,6 +508,8 @@ def _slice(X, rows):
     """Return rows of X; of a CSR matrix without a copy, which would take as long as learning."""
     if not (sparse.issparse(X) and X.format == "csr"):
         return _safe_indexing(X, rows)
+    if X.indptr.size != X.shape[0] + 1 or X.indptr[0] != 0:
+        raise ValueError("X is not a valid CSR matrix: indptr does not fit.")
     part = type(X)((rows.stop - rows.start, X.shape[1]), dtype=X.dtype)
     first, last = X.indptr[rows.start], X.indptr[rows.stop]
     part.data, part.indices = X.data[first:last], X.indices[first:last]
