@@ -275,7 +275,10 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
         dtype = [np.float64, np.float32] if fresh else self._state.dtype
         X, y, sample_weight = self._check(X, y, sample_weight, dtype, fresh)
         targets = self._encode(y, fresh, **classes)
-        weights = self._weigh(sample_weight, targets, y)
+        with np.errstate(over="ignore"):
+            weights = self._weigh(sample_weight, targets, y)
+            if not np.isfinite(weights.sum()):
+                raise ValueError("Sample weights are too large: their sum is not finite.")
         rows = _as_rows(X)
         if fresh:
             fitted = ["_coef", "_intercept", "_scales", "n_iter_", "best_iter_", "loss_curve_"]
@@ -439,26 +442,32 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
         if getattr(self, "_scales", None) and self._scales.n_rows:
             return self._scales
         total, longest, n_rows, n_numbers = squares(batch.rows, batch.order)
-        if not np.isfinite(total):
-            raise ValueError('X is too large for learning_rate="auto" or beta="auto".')
-        if not n_rows:
+        if not n_numbers:
             self._scales = Scales(0, 1.0, 1.0, 1.0, 1.0, None)
             return self._scales
         weights = batch.weights[batch.order]
-        raw, slope, intercept = self._target_scales(batch.targets[batch.order], weights)
-        raw *= 1.0 if n_passes == 1 else 0.5  # one pass must get there
-        length = np.sqrt(longest if self.loss == "poisson" else total / n_rows)
-        x = np.sqrt(total / n_numbers)
-        gradient = slope * x * weights.mean()
         power = -2.0 * self.learning_rate_power
-        self._scales = Scales(
-            n_rows,
-            rate=raw / length * gradient ** (power - 1.0),
-            beta=gradient**power,
-            intercept_rate=x ** (2.0 - power),
-            intercept_beta=(gradient / x) ** power,
-            intercept=intercept,
-        )
+        with np.errstate(all="ignore"):
+            raw, slope, intercept = self._target_scales(batch.targets[batch.order], weights)
+            raw *= 1.0 if n_passes == 1 else 0.5  # one pass must get there
+            length = np.sqrt(longest if self.loss == "poisson" else np.divide(total, n_rows))
+            x = np.sqrt(total / n_numbers)
+            gradient = slope * x * weights.mean()
+            scales = Scales(
+                n_rows,
+                rate=raw / length * gradient ** (power - 1.0),
+                beta=gradient**power,
+                intercept_rate=x ** (2.0 - power),
+                intercept_beta=(gradient / x) ** power,
+                intercept=intercept,
+            )
+        in_range = [1e-150 < size < 1e150 for size in scales[1:5]]
+        if not (all(in_range) and (intercept is None or np.isfinite(intercept).all())):
+            raise ValueError(
+                'X, y or sample_weight is too large or too small for learning_rate="auto" or '
+                'beta="auto".'
+            )
+        self._scales = scales
         return self._scales
 
     def _rates(self, n_steps):
@@ -563,10 +572,14 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
         # NaN and inf show in the result, which is much smaller than X.
         X = validate_data(self, X, ensure_all_finite=not sparse.issparse(X), **checks)
         if not sparse.issparse(X):
-            return X @ self._weights() + self.intercept_
-        raws = self._raws(_as_rows(X), np.arange(X.shape[0]))
+            with np.errstate(all="ignore"):
+                raws = X @ self._weights() + self.intercept_
+        else:
+            raws = self._raws(_as_rows(X), np.arange(X.shape[0]))
         if not np.isfinite(raws).all():
-            _check_finite(X.data, self)
+            if sparse.issparse(X):
+                _check_finite(X.data, self)
+            raise ValueError("A linear predictor is not finite: X or the weights are too large.")
         return raws
 
     def _raws(self, rows, order):
@@ -619,7 +632,7 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
         check_is_fitted(self)
         if hasattr(self, "_coef"):
             return self._coef if sparse.issparse(self._coef) else self._shaped(self._coef)
-        return self._shaped(self._weights().T.astype(self._state.dtype, copy=False))
+        return self._shaped(_finite(self._weights().T, self._state.dtype))
 
     @property
     def intercept_(self):
@@ -627,7 +640,7 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
         if hasattr(self, "_coef"):
             return self._intercept
         weights = _state.coefficients(self._intercept_state, self._alpha, self._intercept_prox)
-        return weights[0]
+        return _finite(weights[0], np.float64)
 
     @property
     def learning_rate_(self):
@@ -678,8 +691,8 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
         if hasattr(self, "_coef"):
             self._coef = to_csr(self._coef)
         else:
-            coef, self._intercept = self._weights().T, self.intercept_
-            self._coef = to_csr(coef.astype(self._state.dtype, copy=False))
+            coef, intercept = _finite(self._weights().T, self._state.dtype), self.intercept_
+            self._coef, self._intercept = to_csr(coef), intercept
             del self._state, self._intercept_state
         return self
 
@@ -788,6 +801,15 @@ def _check_init(init, name, shape):
     if init.shape != shape and (1, *init.shape) != shape:
         raise ValueError(f"{name}.shape == {init.shape}, expected {shape}!")
     return init.reshape(shape)
+
+
+def _finite(weights, dtype):
+    """Return weights in this type, which has to hold them."""
+    with np.errstate(over="ignore"):
+        weights = weights.astype(dtype, copy=False)
+    if not np.isfinite(weights).all():
+        raise ValueError(f"A weight is too large for {dtype}. Lower learning_rate or scale X.")
+    return weights
 
 
 def _look_up(coef, indices):
