@@ -22,7 +22,7 @@ LINE = 8  # numbers of 8 bytes in a cache line
 NEAR = 2  # rows between the fetch of a row's coordinates and its turn
 FAR = 8  # rows between the fetch of a row's own numbers and its turn
 POSITIVE = 2**62 - 1  # j & POSITIVE is j, and tells the compiler that j is no negative index
-LARGEST, LARGEST_FLOAT32 = 1e308, 3e38  # abs(z) that a state may hold
+LARGEST, LARGEST_FLOAT32 = 1e300, 1e38  # z that a state may hold, and n
 
 # Sums may be reordered and fused, as vector code needs; NaN and inf keep their meaning.
 REORDER = {"reassoc", "contract", "nsz"}
@@ -123,10 +123,12 @@ def learn_one_output(
 
         inverse_alpha = 1.0 / rates[min(learned, rates.size - 1)]
         bias = weight(intercept[Z, 0], intercept[ROOT_N, 0], inverse_alpha, intercept_prox)
-        raw = 0.0
+        raw, w_sum, root_n_sum = 0.0, 0.0, 0.0
         for k in range(padded):
             w[k] = weight(z[k], root_n[k], inverse_alpha, prox)
             raw += w[k] * x[k]
+            w_sum += abs(w[k])
+            root_n_sum += root_n[k]
         # Here and below, no function that takes arrays: it would count references in each row.
         prefetch(indptr, order[min(t + 2 * FAR, order.size - 1)])
         ahead = order[min(t + FAR, order.size - 1)]
@@ -152,22 +154,38 @@ def learn_one_output(
             continue
         value, gradient = loss_and_gradient(loss, y[i], raw + bias)
         gradient *= sample_weight[i]
-        if not (abs(value * sample_weight[i]) < 1e300 and fits(gradient * gradient, square, pairs)):
-            return total, learned, i
-
+        slowest = inverse_alpha
         inverse_alpha = 1.0 / rates[min(learned + 1, rates.size - 1)]
+        slowest = max(slowest, inverse_alpha)
+        if not (
+            abs(value * sample_weight[i]) < LARGEST
+            and fits(abs(gradient), square, w_sum, root_n_sum, slowest, prox, largest)
+            and fits(
+                abs(gradient),
+                1.0,
+                abs(bias),
+                intercept[ROOT_N, 0],
+                slowest,
+                intercept_prox,
+                LARGEST,
+            )
+        ):
+            return total, learned, i
+        total += sample_weight[i] * value
+        learned += 1
+
         shrink, shrink_bias = clip_factors(abs(gradient), square, fit_intercept, clip)
-        overflown = 0
         for k in range(padded):
             z[k], root_n[k] = step(
                 z[k], root_n[k], w[k], shrink * gradient, x[k], inverse_alpha, prox, clip
             )
-            overflown += not abs(z[k]) <= largest  # NaN too
-        bias_z, bias_root_n = intercept[Z, 0], intercept[ROOT_N, 0]
+        for k in range(size):
+            j = np.int64(indices[start + k]) & POSITIVE
+            pairs[2 * j], pairs[2 * j + 1] = z[k], root_n[k]
         if fit_intercept:
-            bias_z, bias_root_n = step(
-                bias_z,
-                bias_root_n,
+            intercept[Z, 0], intercept[ROOT_N, 0] = step(
+                intercept[Z, 0],
+                intercept[ROOT_N, 0],
                 bias,
                 shrink_bias * gradient,
                 1.0,
@@ -175,14 +193,6 @@ def learn_one_output(
                 intercept_prox,
                 clip,
             )
-        if overflown or not abs(bias_z) <= LARGEST:
-            return total, learned, i
-        total += sample_weight[i] * value
-        learned += 1
-        for k in range(size):
-            j = np.int64(indices[start + k]) & POSITIVE
-            pairs[2 * j], pairs[2 * j + 1] = z[k], root_n[k]
-        intercept[Z, 0], intercept[ROOT_N, 0] = bias_z, bias_root_n
     return total, learned, -1
 
 
@@ -222,9 +232,18 @@ def shrinkage(x, l2_shrinkage):
 
 
 @njit
-def fits(gradient, square, state):
-    """Return whether a row's squared gradients fit into n; given as squared norms."""
-    return gradient == 0.0 or gradient * (square + 1.0) < (1e70 if state.itemsize == 4 else 1e300)
+def fits(gradient, square, w_sum, root_n_sum, inverse_alpha, prox, largest):
+    """Return whether z and n of a row's coordinates stay in range, by a bound for all of them.
+
+    ``gradient`` is the norm of the loss's, ``square`` the squared length of x; the sums are
+    those of the absolute weights and of sqrt(n) over the coordinates.
+    """
+    if gradient > 0.0:
+        root_n_sum += gradient * math.sqrt(square)
+    shrunk = shrinkage(1.0, prox.l2_shrinkage)
+    slope = (prox.beta + n_to_the_p(root_n_sum, prox.power)) * inverse_alpha / prox.rate
+    z = prox.l1 + root_n_sum + (slope + prox.l2 + shrunk) * w_sum
+    return root_n_sum * root_n_sum < largest and z < largest
 
 
 @njit
@@ -261,9 +280,9 @@ def learn_outputs(
     """Do what learn_one_output does for several: in place, vector code over the outputs."""
     data, indices, indptr, longest = rows
     n_outputs = intercept.shape[1]
-    w, before = np.empty(longest * n_outputs), np.empty(2 * longest * n_outputs)
+    w = np.empty(longest * n_outputs)
     bias, raw, gradient = np.empty(n_outputs), np.empty(n_outputs), np.empty(n_outputs)
-    intercept_before = np.empty(2 * n_outputs)
+    w_sum, root_n_sum = np.empty(n_outputs), np.empty(n_outputs)
     total, learned = 0.0, 0
     largest = LARGEST_FLOAT32 if numbers.itemsize == 4 else LARGEST
     for t in range(order.size):
@@ -272,20 +291,24 @@ def learn_outputs(
         size = (indptr[i + 1] - start) & POSITIVE
 
         inverse_alpha = 1.0 / rates[min(learned, rates.size - 1)]
+        bias_sum, bias_root_n_sum = 0.0, 0.0
         for c in range(n_outputs):
             bias[c] = weight(intercept[Z, c], intercept[ROOT_N, c], inverse_alpha, intercept_prox)
             raw[c] = bias[c]
+            bias_sum += abs(bias[c])
+            bias_root_n_sum += intercept[ROOT_N, c]
+            w_sum[c], root_n_sum[c] = 0.0, 0.0
         square = 0.0
         for k in range(size):
             x = data[start + k]
             square += x * x
             at = 2 * n_outputs * (np.int64(indices[start + k]) & POSITIVE)
-            for c in range(2 * n_outputs):
-                before[2 * n_outputs * k + c] = numbers[at + c]
             for c in range(n_outputs):
                 w_kc = weight(numbers[at + c], numbers[at + n_outputs + c], inverse_alpha, prox)
                 w[k * n_outputs + c] = w_kc
                 raw[c] += w_kc * x
+                w_sum[c] += abs(w_kc)
+                root_n_sum[c] += numbers[at + n_outputs + c]
 
         prefetch(indptr, order[min(t + 2 * FAR, order.size - 1)])
         ahead = order[min(t + FAR, order.size - 1)]
@@ -315,12 +338,20 @@ def learn_outputs(
         for c in range(n_outputs):
             gradient[c] *= sample_weight[i]
             norm += gradient[c] * gradient[c]
-        if not (abs(value * sample_weight[i]) < 1e300 and fits(norm, square, numbers)):
-            return total, learned, i
-
+        norm = math.sqrt(norm)
+        slowest = inverse_alpha
         inverse_alpha = 1.0 / rates[min(learned + 1, rates.size - 1)]
-        shrink, shrink_bias = clip_factors(math.sqrt(norm), square, fit_intercept, clip)
-        overflown = 0
+        slowest = max(slowest, inverse_alpha)
+        if not (
+            abs(value * sample_weight[i]) < LARGEST
+            and fits(norm, square, w_sum.sum(), root_n_sum.sum(), slowest, prox, largest)
+            and fits(norm, 1.0, bias_sum, bias_root_n_sum, slowest, intercept_prox, LARGEST)
+        ):
+            return total, learned, i
+        total += sample_weight[i] * value
+        learned += 1
+
+        shrink, shrink_bias = clip_factors(norm, square, fit_intercept, clip)
         for k in range(size):
             x = data[start + k]
             at = 2 * n_outputs * (np.int64(indices[start + k]) & POSITIVE)
@@ -335,13 +366,9 @@ def learn_outputs(
                     prox,
                     clip,
                 )
-            for c in range(n_outputs):
-                overflown += not abs(numbers[at + c]) <= largest  # NaN too
         if fit_intercept:
             for c in range(n_outputs):
-                intercept_before[c] = intercept[Z, c]
-                intercept_before[n_outputs + c] = intercept[ROOT_N, c]
-                z, root_n = step(
+                intercept[Z, c], intercept[ROOT_N, c] = step(
                     intercept[Z, c],
                     intercept[ROOT_N, c],
                     bias[c],
@@ -351,20 +378,6 @@ def learn_outputs(
                     intercept_prox,
                     clip,
                 )
-                intercept[Z, c], intercept[ROOT_N, c] = z, root_n
-                overflown += not abs(z) <= LARGEST
-        if overflown:
-            for k in range(size):
-                at = 2 * n_outputs * (np.int64(indices[start + k]) & POSITIVE)
-                for c in range(2 * n_outputs):
-                    numbers[at + c] = before[2 * n_outputs * k + c]
-            if fit_intercept:
-                for c in range(n_outputs):
-                    intercept[Z, c] = intercept_before[c]
-                    intercept[ROOT_N, c] = intercept_before[n_outputs + c]
-            return total, learned, i
-        total += sample_weight[i] * value
-        learned += 1
     return total, learned, -1
 
 

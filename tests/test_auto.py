@@ -117,7 +117,7 @@ def test_a_constant_target_is_learned(loss, y):
 def test_rows_too_large_to_measure_are_refused():
     X = random_rows()
     X.data[3] = 1e200
-    with pytest.raises(ValueError, match=r"X is too large"):
+    with pytest.raises(ValueError, match=r"X, y or sample_weight is too large"):
         FtrlClassifier().fit(X, random_targets())
 
 
