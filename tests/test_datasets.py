@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.special import logit
+from scipy import sparse
+from scipy.special import logit, rel_entr
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
+from sklearn.preprocessing import OneHotEncoder
 
 from sklearn_ftrl import FtrlClassifier
 from sklearn_ftrl.datasets import _Log, make_click_log
@@ -177,3 +180,31 @@ def test_a_model_comes_near_the_truth_and_nearer_with_the_interactions():
     without, with_them = (np.array(losses) - truth) / (nothing - truth)
     assert with_them < 0.25
     assert with_them < without / 2
+
+
+@pytest.mark.compiled
+def test_interactions_gain_what_no_model_of_single_columns_can():
+    pytest.importorskip("pyarrow")
+    params = {"cardinalities": (10, 20, 50), "n_interactions": 2, "n_counts": 0, "base_rate": 0.3}
+    train, test = (
+        make_click_log(n_samples, start=start, random_state=0, **params)
+        for start, n_samples in [(0, 100_000), (100_000, 20_000)]
+    )
+    p = test.probability
+
+    def regret(proba):
+        return (rel_entr(p, proba) + rel_entr(1 - p, 1 - proba)).mean()
+
+    def learned(interactions):
+        hasher = ColumnHasher(interactions=interactions)
+        model = FtrlClassifier(max_iter=1, tol=None).fit(hasher.transform(train.data), train.target)
+        return regret(model.predict_proba(hasher.transform(test.data))[:, 1])
+
+    ids = np.column_stack([column for name, column in test.data.items() if name != "hour"])
+    X = OneHotEncoder().fit_transform(ids)
+    both = sparse.vstack([X, X]), np.repeat([1, 0], p.size), np.r_[p, 1 - p]
+    single = LogisticRegression(C=1e6, max_iter=300).fit(*both)  # has the test rows' truth
+    allowed = regret(single.predict_proba(X)[:, 1])
+    without, with_them = learned(None), learned(train.interactions)
+    assert allowed < without < 1.15 * allowed
+    assert without - with_them > 0.85 * allowed
