@@ -178,7 +178,7 @@ def _plain(work, shuffle, learn):
 
 
 def import_peer(name):
-    """Return a module that may not be installed."""
+    """Return a module, or raise what the table shows in its place."""
     try:
         return importlib.import_module(name)
     except ImportError:

@@ -6,7 +6,7 @@ import platform
 import re
 from pathlib import Path
 
-PACKAGES = ["numpy", "scipy", "scikit-learn", "numba", "sklearn-ftrl"]
+PACKAGES = ["numpy", "scipy", "scikit-learn", "numba", "pyarrow", "sklearn-ftrl"]
 PEERS = ["vowpalwabbit", "datatable", "river"]
 
 
