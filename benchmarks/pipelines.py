@@ -105,7 +105,7 @@ def sgd(log, pairs):
         return hasher.transform(zip(*columns, strict=True))
 
     def run():
-        model = SGDClassifier(loss="log_loss", learning_rate="constant", eta0=0.01)
+        model = SGDClassifier("log_loss", learning_rate="constant", eta0=0.01, random_state=0)
         for ids, clicked in log.batches():
             model.partial_fit(to_rows(ids), clicked, classes=[0, 1])
         return lambda: model.predict_proba(to_rows(log.test))[:, 1]
