@@ -1,6 +1,7 @@
 """merge: models that learned apart, from the same start, become one."""
 
 import copy
+import functools
 import operator
 
 import numpy as np
@@ -13,9 +14,10 @@ from ._base import BaseFtrl
 def merge(estimators, *, start=None):
     """Return one model of those that learned parts of the data, from the same start.
 
-    The sums of squared gradients of the parts add up. The weights become a mean of the
-    parts' weights, in which those that saw more of a feature count more; of a feature that one
-    part alone has seen, that part's weight is kept. The result can go on learning.
+    What the parts have learned of a rare feature adds up. The weights of common features, which
+    each part has learned in full, become a mean, in which the parts that saw more of a feature
+    count more. Of a feature that one part alone has seen, that part's state is kept. The result
+    can go on learning, alone or as the ``start`` of another round.
 
     Parameters
     ----------
@@ -46,16 +48,26 @@ def merge(estimators, *, start=None):
 
     Notes
     -----
-    Of the parts k in which a coordinate's n has grown from its start n0,
+    Of the m parts k in which a coordinate's n has grown from its start n0,
 
     ::
 
-        n = n0 + sum_k (n_k - n0)
-        z = sum_k z_k * n^p / sum_k n_k^p
+        n    = n0 + sum_k (n_k - n0)
+        sum  = z0 + sum_k (z_k - z0)
+        mean = sum_k z_k * n^p / sum_k n_k^p
+        z    = h * mean + (1 - h) * sum,  h = n / (n + (4 beta)^2)
 
-    where -p is ``learning_rate_power``. Adding up z as well would add up weights that each part
-    has learned in full. Merging is not nested: the merge of merges is another model than
-    the merge of all.
+    where -p is ``learning_rate_power``. A gradient has about the size of beta.
+    After few of them a weight is far from its optimum in each part, and what they learned
+    adds up: z is a sum of gradients, and evidence below ``l1`` counts. After many, each part
+    alone has come near the optimum, and the sum would overshoot. The mean does not: the
+    weight is about -z alpha / n^p, and ``mean`` stands for the mean weight. With
+    ``beta=0`` all is mean, which is slow for rare features.
+
+    Random parts, merged after each of some passes, come close to one process with as many.
+    Parts that differ, by label or by time, pull the common features apart and need more rounds;
+    so do many correlated, dense columns. Merging is not nested: the merge of merges is another
+    model than the merge of all.
 
     Examples
     --------
@@ -83,10 +95,8 @@ def merge(estimators, *, start=None):
         check_is_fitted(estimator)
         estimator._learned("_state")  # refuses a sparsified model
         check_same(first, estimator)
-    total = sums(first, start)
-    for estimator in estimators[1:]:
-        total = list(map(operator.add, total, sums(estimator, start)))
-    return merged(first, total, start)
+    start = blank(first) if start is None else start
+    return merged(start, functools.reduce(add, (sums(part, start) for part in estimators)))
 
 
 def check_same(one, other):
@@ -109,33 +119,40 @@ def check_same(one, other):
             raise ValueError(f"The {name} of models to be merged differ: {a} and {b}.")
 
 
-def sums(estimator, start):
-    """Return arrays of the coefficients and intercepts, and t_, that a reduction adds up."""
-    states = zip(_states(estimator), _starts(estimator, start), strict=True)
-    learned = estimator.t_ - (0 if start is None else start.t_)
-    return [*(_state.sums(*pair, estimator._prox) for pair in states), learned]
-
-
-def merged(estimator, sums, start):
-    """Return a model like the estimator, of the sums of all parts."""
-    model = copy.copy(estimator)
-    for name in ["n_iter_", "best_iter_", "loss_curve_", "validation_curve_", "progressive_loss_"]:
-        vars(model).pop(name, None)
-    *sums, learned = sums
-    states = zip(_states(estimator), _starts(estimator, start), sums, strict=True)
-    model._state, model._intercept_state = (
-        _state.merged(*triple, estimator._prox) for triple in states
-    )
-    model.t_ = learned + (0 if start is None else start.t_)
+def blank(model):
+    """Return a model like this one that has learned nothing."""
+    model = copy.copy(model)
+    n_features, _, n_outputs = model._state.shape
+    dtype, n0 = model._state.dtype, model.initial_accumulator_value
+    model._state = _state.start(n_features, n_outputs, dtype, n0)
+    model._intercept_state = _state.start(1, n_outputs, np.float64, n0)
+    model.t_ = 0
     return model
 
 
-def _states(estimator):
-    return estimator._state, estimator._intercept_state
+def sums(part, start):
+    """Return what a part has learned, as numbers that ``add`` adds up in any order."""
+    return [
+        _state.sums(part._state, start._state, part._prox),
+        _state.sums(part._intercept_state, start._intercept_state, part._intercept_prox),
+        part.t_ - start.t_,
+    ]
 
 
-def _starts(estimator, start):
-    """Return sqrt(n) of the coefficients and the intercepts before the parts learned."""
-    if start is None:
-        return [np.sqrt(float(estimator.initial_accumulator_value))] * 2
-    return [state[:, _state.ROOT_N] for state in _states(start)]
+def add(one, other):
+    """Return the sums of two groups of parts together."""
+    return list(map(operator.add, one, other))
+
+
+def merged(start, total):
+    """Return the model of the sums of all parts."""
+    model = copy.copy(start)
+    for name in ["n_iter_", "best_iter_", "loss_curve_", "validation_curve_", "progressive_loss_"]:
+        vars(model).pop(name, None)
+    coefs, intercepts, learned = total
+    model._state = _state.merged(start._state, coefs, start._prox)
+    model._intercept_state = _state.merged(
+        start._intercept_state, intercepts, start._intercept_prox
+    )
+    model.t_ = start.t_ + learned
+    return model

@@ -38,22 +38,26 @@ def set_weights(state, w, alpha, prox):
 
 
 def sums(state, start, prox):
-    """Return the growth of n, z and n^p of the coordinates whose sqrt(n) has left its start.
+    """Return what models have learned apart as numbers that add up: (4, n_features, n_outputs).
 
-    What models have learned apart adds up in this form, of shape (3, n_features, n_outputs).
+    1, n, z and n^p of the coordinates whose sqrt(n) has left its start; 0 elsewhere.
     """
     root_n = state[:, ROOT_N].astype(np.float64)
-    moved = root_n != start
-    return np.stack([root_n**2 - start**2, state[:, Z], _n_to_the_p(root_n, prox)]) * moved
+    moved = root_n != start[:, ROOT_N]
+    sums = np.stack([moved, root_n**2, state[:, Z], _n_to_the_p(root_n, prox)])
+    return np.multiply(sums, moved, out=sums)
 
 
-def merged(state, start, sums, prox):
-    """Return the state of these sums; what no part has moved stays as it is in this state."""
-    grown, z, n_to_the_p = sums
-    moved, root_n = n_to_the_p > 0, np.sqrt(start**2 + grown)
-    state = state.copy()
-    state[:, ROOT_N] = root_n
-    state[:, Z][moved] = (z * _n_to_the_p(root_n, prox))[moved] / n_to_the_p[moved]
+def merged(start, sums, prox):
+    """Return the state of these sums; what no part has moved stays as it is at the start."""
+    state, moved = start.copy(), sums[0] > 0
+    n_parts, n, z, n_to_the_p = sums[:, moved]
+    z0, root_n0 = (start[:, what][moved].astype(np.float64) for what in (Z, ROOT_N))
+    n -= (n_parts - 1) * root_n0**2
+    mean = z * (_n_to_the_p(np.sqrt(n), prox) / n_to_the_p)
+    z -= (n_parts - 1) * z0
+    state[:, ROOT_N][moved] = np.sqrt(n)
+    state[:, Z][moved] = z + n / (n + (4 * prox.beta) ** 2) * (mean - z)
     return state
 
 

@@ -7,6 +7,7 @@ import pytest
 from oracle import NUMBERS, random_rows, random_targets
 from scipy import sparse
 from sklearn.linear_model import SGDClassifier
+from sklearn.metrics import log_loss
 
 from sklearn_ftrl import FtrlClassifier, FtrlRegressor, merge
 
@@ -19,13 +20,16 @@ def learn(model, rows, n_classes=2):
     return model.partial_fit(X[rows], y[rows], **classes)
 
 
-def by_the_rule(zs, ns, z0, n0, p):
+def by_the_rule(zs, ns, z0, n0, p, beta):
     """Return z and n of one coordinate merged as the documentation says."""
     parts = [(z, n) for z, n in zip(zs, ns, strict=True) if n != n0]
     if not parts:
         return z0, n0
     n = n0 + sum(n_k - n0 for _, n_k in parts)
-    return sum(z_k for z_k, _ in parts) * n**p / sum(n_k**p for _, n_k in parts), n
+    added = z0 + sum(z_k - z0 for z_k, _ in parts)
+    mean = sum(z_k for z_k, _ in parts) * n**p / sum(n_k**p for _, n_k in parts)
+    h = n / (n + (4 * beta) ** 2)
+    return h * mean + (1 - h) * added, n
 
 
 @pytest.mark.parametrize("estimator", [FtrlClassifier, FtrlRegressor])
@@ -45,10 +49,10 @@ def test_each_coordinate_follows_the_rule(estimator, n_classes, power, started):
         if started:
             z0, n0 = (np.ravel(getattr(start, name)) for name in (z_name, n_name))
         rule = [
-            by_the_rule(*c, -power)
+            by_the_rule(*c, -power, model.beta_)
             for c in zip(np.transpose(zs), np.transpose(ns), z0, n0, strict=True)
         ]
-        np.testing.assert_allclose(np.ravel(getattr(model, z_name)), [z for z, _ in rule], 1e-12)
+        np.testing.assert_allclose(np.ravel(getattr(model, z_name)), [z for z, _ in rule], 1e-11)
         np.testing.assert_allclose(np.ravel(getattr(model, n_name)), [n for _, n in rule], 1e-12)
     assert model.t_ == 12 + 20 * started
 
@@ -84,11 +88,62 @@ def test_the_merged_model_goes_on_learning_and_the_parts_stay_as_they_are():
         np.testing.assert_array_equal(part.z_, z)
 
 
-def test_weights_that_are_0_in_every_part_stay_0():
-    parts = [learn(FtrlClassifier(**NUMBERS, l1=1.5), slice(k, None, 2)) for k in range(2)]
-    model, zero = merge(parts), (parts[0].coef_ == 0) & (parts[1].coef_ == 0)
-    assert zero.any()
-    assert not np.any(model.coef_[zero])
+def test_a_feature_seen_by_one_part_keeps_its_state_exactly():
+    start = learn(FtrlClassifier(**NUMBERS), slice(0, 20))
+    X, y = random_rows(), random_targets(n_classes=2)
+    parts = [copy.deepcopy(start), copy.deepcopy(start)]
+    for k, part in enumerate(parts):
+        part.partial_fit(X[20:40] @ np.diag(np.arange(X.shape[1]) % 2 == k), y[20:40])
+    model = merge(parts, start=start)
+    for k, part in enumerate(parts):
+        np.testing.assert_array_equal(model.z_[0, k::2], part.z_[0, k::2])
+        np.testing.assert_array_equal(model.n_[0, k::2], part.n_[0, k::2])
+
+
+def test_evidence_below_l1_adds_up():
+    params = {**NUMBERS, "l1": 0.8, "fit_intercept": False}
+    parts = [FtrlClassifier(**params).partial_fit([[1.0]], [1], classes=[0, 1]) for _ in range(3)]
+    assert merge(parts[:1]).coef_ == 0
+    assert merge(parts[:2]).coef_ > 0
+
+
+def click_log(n_rows, n_ids=300):
+    """Return rows of six rare to common ids and whether they were clicked, rarely."""
+    rng = np.random.default_rng(0)
+    ids = np.exp(rng.random((n_rows, 6)) * np.log(n_ids)).astype(int) - 1 + n_ids * np.arange(6)
+    indptr = np.arange(0, ids.size + 1, 6)
+    X = sparse.csr_array((np.ones(ids.size), ids.ravel(), indptr), shape=(n_rows, 6 * n_ids))
+    raw = X @ rng.normal(size=6 * n_ids) - 2.0
+    return X, (rng.random(n_rows) < 1 / (1 + np.exp(-raw))).astype(int)
+
+
+def rounds(X, y, n_parts, n_rounds, **params):
+    model = FtrlClassifier(**params).partial_fit(X[:1], y[:1], classes=[0, 1])
+    for _ in range(n_rounds):
+        parts = [copy.deepcopy(model) for _ in range(n_parts)]
+        for k, part in enumerate(parts):
+            part.partial_fit(X[k::n_parts], y[k::n_parts])
+        model = merge(parts, start=model)
+    return model
+
+
+@pytest.mark.compiled
+@pytest.mark.parametrize("l1", [0.0, 1.0])
+def test_eight_parts_and_three_rounds_predict_like_three_passes(l1):
+    X, y = click_log(24_000)
+    one, parts = (rounds(X[:16_000], y[:16_000], k, 3, **NUMBERS, l1=l1) for k in (1, 8))
+    losses = [log_loss(y[16_000:], m.predict_proba(X[16_000:])) for m in (one, parts)]
+    assert losses[1] < 1.005 * losses[0]
+    zeros = [np.count_nonzero(m.coef_ == 0) for m in (one, parts)]
+    assert abs(zeros[1] - zeros[0]) <= 0.02 * zeros[0]
+
+
+@pytest.mark.compiled
+def test_ten_rounds_of_sixteen_parts_do_not_overshoot():
+    X, y = click_log(8_000)
+    one, parts = (rounds(X, y, k, 10, learning_rate=2.0, beta=1.0) for k in (1, 16))
+    losses = [log_loss(y, m.predict_proba(X)) for m in (one, parts)]
+    assert losses[1] < 1.05 * losses[0]
 
 
 def fitted(**params):
