@@ -1,0 +1,280 @@
+"""sklearn_ftrl.dask: the estimators on a cluster of two processes."""
+
+import copy
+import operator
+import os
+import pickle
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from oracle import NUMBERS
+from scipy import sparse
+from sklearn.base import clone
+
+from sklearn_ftrl import FtrlClassifier, FtrlRegressor, merge
+
+dask = pytest.importorskip("dask")
+distributed = pytest.importorskip("distributed")
+da = pytest.importorskip("dask.array")
+DaskFtrlClassifier = pytest.importorskip("sklearn_ftrl.dask").DaskFtrlClassifier
+DaskFtrlRegressor = pytest.importorskip("sklearn_ftrl.dask").DaskFtrlRegressor
+
+STATE = ["coef_", "z_", "n_", "intercept_", "intercept_z_", "intercept_n_", "t_"]
+
+
+@pytest.fixture(scope="module")
+def client():
+    cluster = distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, dashboard_address=None, memory_limit=None
+    )
+    with cluster, distributed.Client(cluster) as client:
+        yield client
+
+
+def rows(seed, n_rows=60):
+    """Return CSR rows and their classes."""
+    X = sparse.random_array((n_rows, 7), density=0.4, format="csr", rng=seed)
+    return X, (X @ np.arange(-3, 4) + np.sin(np.arange(n_rows)) > 0.0).astype(int)
+
+
+def placed(client, parts):
+    """Return futures of X and y: partitions that lie on the two workers in turn."""
+    workers = sorted(client.scheduler_info()["workers"])
+    at = [
+        {"workers": workers[k % 2], "allow_other_workers": True, "pure": False}
+        for k in range(len(parts))
+    ]
+    return tuple(
+        [client.submit(copy.copy, part[c], **where) for part, where in zip(parts, at, strict=True)]
+        for c in range(2)
+    )
+
+
+def by_hand(parts, n_rounds, start):
+    """Return the model of two workers that hold the parts in turn."""
+    for _ in range(n_rounds):
+        models = [copy.deepcopy(start), copy.deepcopy(start)]
+        for k, (X, y) in enumerate(parts):
+            if X.shape[0]:
+                models[k % 2].partial_fit(X, y)
+        start = merge(models, start=start)
+    return start
+
+
+def assert_same(model, other):
+    for name in STATE:
+        np.testing.assert_array_equal(getattr(model, name), getattr(other, name), name)
+
+
+def untrained(Local=FtrlClassifier, **params):
+    """Return a model that knows classes and features, and has learned nothing."""
+    X, y = rows(0)
+    model = Local(**NUMBERS, **params)
+    classes = {"classes": [0, 1]} if Local is FtrlClassifier else {}
+    return model.partial_fit(X, y, **classes, sample_weight=np.zeros(60))
+
+
+@pytest.mark.parametrize(
+    ("Distributed", "Local"),
+    [(DaskFtrlClassifier, FtrlClassifier), (DaskFtrlRegressor, FtrlRegressor)],
+)
+@pytest.mark.parametrize("n_rounds", [1, 3])
+def test_fit_is_partial_fit_and_merge_in_rounds(client, Distributed, Local, n_rounds):
+    parts = [rows(seed) for seed in range(4)]
+    model = Distributed(**NUMBERS, l1=0.1, n_rounds=n_rounds).fit(*placed(client, parts))
+    assert_same(model, by_hand(parts, n_rounds, untrained(Local, l1=0.1)))
+
+
+def test_auto_is_resolved_once_by_the_first_partition_with_rows(client):
+    parts = [(rows(0)[0][:0], rows(0)[1][:0]), *(rows(seed, 2000) for seed in (1, 2))]
+    parts[2] = (100 * parts[2][0], parts[2][1])
+    model = DaskFtrlClassifier().fit(*placed(client, parts))
+    first = FtrlClassifier().partial_fit(*parts[1], classes=[0, 1])
+    assert (model.learning_rate_, model.beta_) == (first.learning_rate_, first.beta_)
+    assert model.t_ == 3 * 4000
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize("method", ["predict", "predict_proba", "decision_function"])
+def test_predictions_are_lazy_and_those_of_the_local_model(client, method, n_classes):
+    X, _ = rows(0)
+    y = np.array(["a", "b", "c"], object)[np.arange(60) % n_classes]
+    chunks = da.from_array(X.toarray(), (20, 4))
+    model = DaskFtrlClassifier().fit(chunks, da.from_array(y, 20))
+    result = getattr(model, method)(chunks)
+    expected = getattr(model.to_local(), method)(X)
+    assert isinstance(result, da.Array)
+    assert (result.shape, result.dtype) == (expected.shape, expected.dtype)
+    assert result.compute().ravel().tolist() == pytest.approx(expected.ravel().tolist())
+
+
+def as_csr_chunks(X, y):
+    array = da.from_array(X.toarray(), (20, 7)).map_blocks(sparse.csr_array)
+    return array, da.from_array(y, 20)
+
+
+def as_frames(X, y):
+    dd = pytest.importorskip("dask.dataframe")
+    frame = pd.DataFrame(X.toarray(), columns=list("abcdefg")).assign(y=y)
+    frame = dd.from_pandas(frame, npartitions=3, sort=False)
+    return frame[list("abcdefg")], frame["y"]
+
+
+def as_delayed(X, y):
+    return tuple([dask.delayed(a[k : k + 20]) for k in (0, 20, 40)] for a in (X, y))
+
+
+@pytest.mark.parametrize("collection", [as_csr_chunks, as_frames, as_delayed])
+def test_every_kind_of_collection_is_learned_and_predicted(client, collection):
+    X, y = rows(0)
+    rows_, targets = collection(X, y)
+    model = DaskFtrlClassifier(**NUMBERS).fit(rows_, targets, sample_weight=None)
+    assert model.t_ == 3 * 60
+    expected = model.to_local().predict(X if collection is not as_frames else rows_.compute())
+    np.testing.assert_array_equal(model.predict(rows_), expected)
+
+
+def test_sample_weights_go_with_their_rows(client):
+    X, y = rows(0)
+    weights = np.arange(60) % 3
+    chunks, targets = as_csr_chunks(X, y)
+    weighted = DaskFtrlClassifier(**NUMBERS).fit(chunks, targets, da.from_array(weights, 20))
+    assert weighted.t_ == 3 * np.count_nonzero(weights)
+
+
+def test_empty_partitions_one_class_and_other_dtypes_are_learned(client):
+    X, y = rows(0)
+    parts = [
+        (X[y == 0], y[y == 0]),
+        (X[:0], y[:0]),
+        (X[y == 1].astype(np.float32), y[y == 1].astype(np.int8)),
+        ((10 * X).astype(int), y.astype(float)),
+    ]
+    model = DaskFtrlClassifier(**NUMBERS).fit(*placed(client, parts))
+    assert_same(model, by_hand(parts, 3, untrained()))
+    assert model.predict(placed(client, parts)[0]).compute().shape == (120,)
+
+
+def test_partial_fit_goes_on_with_the_parameters_of_now(client):
+    X, y = rows(0)
+    model = DaskFtrlClassifier(**NUMBERS).partial_fit(
+        *placed(client, [(X, y)]), classes=np.array([0, 1])
+    )
+    model.set_params(l1=0.5).partial_fit(*placed(client, [(X, y)]))
+    local = FtrlClassifier(**NUMBERS).partial_fit(X, y, classes=[0, 1])
+    assert_same(model, local.set_params(l1=0.5).partial_fit(X, y))
+
+
+def test_a_local_copy_pickles_and_goes_on_learning(client):
+    model = DaskFtrlClassifier(**NUMBERS).fit(*placed(client, [rows(0)]))
+    local = pickle.loads(pickle.dumps(model.to_local()))
+    assert local.partial_fit(*rows(1)).t_ == model.t_ + 60
+    assert model.t_ == 3 * 60
+
+
+def test_clones_keep_parameters_and_client_and_nothing_learned(client):
+    model = DaskFtrlRegressor(l1=0.5, client=client).fit(*placed(client, [rows(0)]))
+    copied = clone(model)
+    assert copied.get_params() == model.get_params()
+    assert copied.client is client
+    assert not hasattr(copied, "coef_")
+
+
+class KillOnce(distributed.WorkerPlugin):
+    """Kill the first worker that begins its second round."""
+
+    def __init__(self, path):
+        self.path, self.rounds = path, 0
+
+    def transition(self, key, start, finish, **kwargs):
+        """Count the rounds that have begun here."""
+        self.rounds += finish == "executing" and "_learned" in str(key)
+        if self.rounds == 2 and not self.path.exists():
+            self.path.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.fixture
+def killed(client, tmp_path):
+    client.register_plugin(KillOnce(tmp_path / "killed"), name="kill")
+    yield tmp_path / "killed"
+    client.unregister_worker_plugin("kill")
+    client.wait_for_workers(2)
+
+
+def test_a_worker_killed_in_a_round_changes_nothing(client, killed):
+    parts = [rows(seed) for seed in range(4)]
+    model = DaskFtrlClassifier(**NUMBERS).fit(*placed(client, parts))
+    assert killed.exists()
+    assert_same(model, by_hand(parts, 3, untrained()))
+
+
+def test_data_lost_with_a_worker_is_an_error_and_the_model_stays(client, killed):
+    model = DaskFtrlClassifier(**NUMBERS)
+    killed.touch()
+    model.fit(*placed(client, [rows(0)]))
+    before = model.to_local()
+    killed.unlink()
+    workers = sorted(client.scheduler_info()["workers"])
+    X, y = (
+        [client.scatter(rows(k)[c], workers=[workers[k]], hash=False) for k in (0, 1)]
+        for c in (0, 1)
+    )
+    with pytest.raises(distributed.client.FutureCancelledError):
+        model.fit(X, y)
+    assert_same(model, before)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        (lambda X, y: (X.toarray(), y), TypeError, "X must be a dask array"),
+        (lambda X, y: (da.from_array(X.toarray(), (20, 7)), y), TypeError, "y must be a dask"),
+        (lambda X, y: ([dask.delayed(X)], [dask.delayed(y)] * 2), ValueError, "same partitions"),
+        (lambda X, y: ([], []), ValueError, "same partitions"),
+        (lambda X, y: ([dask.delayed(0 * X)], [dask.delayed(y)]), ValueError, "No partition"),
+        (
+            lambda X, y: (
+                [dask.delayed(X), dask.delayed(operator.truediv)(1, 0)],
+                [dask.delayed(y)] * 2,
+            ),
+            ZeroDivisionError,
+            "division",
+        ),
+        (lambda X, y: ([dask.delayed(X)], [dask.delayed(y[:5])]), ValueError, "inconsistent"),
+        (lambda X, y: ([dask.delayed(X)], [dask.delayed(0 * y)]), ValueError, "classes has to"),
+        (lambda X, y: ([dask.delayed(X)], [dask.delayed(y + 0.5)]), ValueError, "Unknown label"),
+    ],
+)
+def test_data_that_cannot_be_learned_is_refused(client, arguments, error, message):
+    model = DaskFtrlClassifier()
+    with pytest.raises(error, match=message):
+        model.fit(*arguments(*rows(0)))
+    assert not hasattr(model, "coef_")
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"n_rounds": 0}, "n_rounds"),
+        ({"l1": -1}, "l1"),
+        ({"learning_rate": np.sqrt}, "learning_rate"),
+        ({"class_weight": "balanced"}, "balanced"),
+    ],
+)
+def test_parameters_that_cannot_be_are_refused(client, params, message):
+    model = DaskFtrlClassifier(**params)
+    with pytest.raises(ValueError, match=message):
+        model.fit(*placed(client, [rows(0)]))
+
+
+def test_the_package_imports_nothing_of_dask():
+    code = (
+        "import sys, sklearn_ftrl;"
+        "assert not {'dask', 'distributed'} & {name.split('.')[0] for name in sys.modules}"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
