@@ -200,7 +200,8 @@ def main():
     for name, log in logs.items():
         for params in [{}, {"l1": 1.0}, {"learning_rate": 0.1, "beta": 1.0}]:
             study(name, log, params, "random", workers, n_rounds, ["merge"])
-        study(name, log, {}, "random", [8], n_rounds, ["merge", *RULES, "last round"])
+        for params in [{}, {"l1": 1.0}]:
+            study(name, log, params, "random", [8], n_rounds, ["merge", *RULES, "last round"])
         for how in ["time", "label"]:
             study(name, log, {}, how, [8], n_rounds, ["merge", "mean"])
     cost()

@@ -105,9 +105,8 @@ class _DaskFtrl(BaseEstimator):
         check_is_fitted(self)
         client = self.client or get_client()
         model = client.scatter(self._local, hash=False)
-        known = isinstance(X, da.Array)
         parts = _partitions(X, "X")
-        sizes = X.chunks[0] if known else [np.nan] * len(parts)
+        sizes = X.chunks[0] if isinstance(X, da.Array) else [np.nan] * len(parts)
         results = [dask.delayed(_called)(method, model, part, dtype, shape) for part in parts]
         return da.concatenate(
             [
