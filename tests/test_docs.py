@@ -1,0 +1,57 @@
+"""The code of README and guide runs, and what the pages link to is there."""
+
+import importlib
+import pkgutil
+import re
+from pathlib import Path
+
+import matplotlib
+import pytest
+
+import sklearn_ftrl
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCK = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
+WITH_CODE = [page for page in PAGES if BLOCK.search(page.read_text(encoding="utf-8"))]
+
+
+def name(page):
+    return page.name
+
+
+@pytest.mark.compiled
+@pytest.mark.parametrize("page", WITH_CODE, ids=name)
+def test_the_code_of_a_page_runs(page, tmp_path, monkeypatch):
+    matplotlib.use("agg")
+    monkeypatch.chdir(tmp_path)
+    text = page.read_text(encoding="utf-8")
+    namespace = {"__name__": page.stem}
+    for block in BLOCK.finditer(text):
+        line = text.count("\n", 0, block.start(1))
+        exec(compile("\n" * line + block[1], page, "exec"), namespace)
+
+
+def test_the_readme_s_model_learns(capsys):
+    exec(BLOCK.search(PAGES[0].read_text(encoding="utf-8"))[1], {})
+    losses = [float(loss) for loss in re.findall(r"learning: (\S+)", capsys.readouterr().out)]
+    assert losses == sorted(losses, reverse=True)
+    assert losses[-1] < losses[0] / 2
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_local_links_lead_to_files(page):
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.M)
+    for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text):
+        target = page.parent / link
+        built = target.is_relative_to(ROOT / "docs" / "gallery") or "generated" in target.parts
+        assert target.exists() or built, link
+
+
+def test_the_reference_lists_all_public_names():
+    listed = set((ROOT / "docs" / "api.rst").read_text(encoding="utf-8").split())
+    public = set(sklearn_ftrl.__all__)
+    for module in pkgutil.iter_modules(sklearn_ftrl.__path__):
+        if not module.name.startswith("_"):
+            public |= set(importlib.import_module(f"sklearn_ftrl.{module.name}").__all__)
+    assert public <= listed
