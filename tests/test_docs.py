@@ -12,7 +12,10 @@ import sklearn_ftrl
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-BLOCK = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
+BLOCK = re.compile(
+    r"^```python\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?", re.DOTALL | re.MULTILINE
+)  # code, and what it prints
+NUMBER = re.compile(r"\d+(?:\.\d*)?")
 WITH_CODE = [page for page in PAGES if BLOCK.search(page.read_text(encoding="utf-8"))]
 
 
@@ -22,7 +25,7 @@ def name(page):
 
 @pytest.mark.compiled
 @pytest.mark.parametrize("page", WITH_CODE, ids=name)
-def test_the_code_of_a_page_runs(page, tmp_path, monkeypatch):
+def test_the_code_of_a_page_runs_and_prints_what_it_says(page, tmp_path, monkeypatch, capsys):
     matplotlib.use("agg")
     monkeypatch.chdir(tmp_path)
     text = page.read_text(encoding="utf-8")
@@ -30,6 +33,11 @@ def test_the_code_of_a_page_runs(page, tmp_path, monkeypatch):
     for block in BLOCK.finditer(text):
         line = text.count("\n", 0, block.start(1))
         exec(compile("\n" * line + block[1], page, "exec"), namespace)
+        printed = capsys.readouterr().out
+        if block[2]:
+            assert NUMBER.sub("#", printed).split() == NUMBER.sub("#", block[2]).split()
+            numbers = [list(map(float, NUMBER.findall(text))) for text in (printed, block[2])]
+            assert numbers[0] == pytest.approx(numbers[1], rel=0.05, abs=0.02)
 
 
 def test_the_readme_s_model_learns(capsys):
