@@ -84,5 +84,5 @@ right.stackplot(range(len(path)), 100 * shares, labels=list(groups), colors=colo
 right.set_xticks(range(len(path)), [f"{l1:g}" for l1 in path["l1"]])
 right.set(xlabel="l1", ylabel="% of the weights", xlim=(0, len(path) - 1), ylim=(0, 100))
 right.set_title("Whose weights they are", loc="left")
-right.legend(loc="lower left", framealpha=0.9)
+right.legend(loc="lower right", framealpha=0.9)
 plt.show()
