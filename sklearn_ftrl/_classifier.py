@@ -165,7 +165,7 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
         unseen rows.
     n_features_in_ : int
         Features seen in the first fit or partial_fit.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Their names, if X had names that are all strings.
 
     See Also
@@ -210,8 +210,8 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
 
     datatable's alpha, beta, lambda1 and lambda2 are the paper's; it has no intercept. In
     ``SGDClassifier`` penalties count for each row, here once for all: its alpha is about
-    l2 / t_, or l1 / t_ with penalty="l1". Keras takes the mean gradient of a batch, which is
-    the same at batch size 1 alone. A Keras schedule takes one step number, so wrap it::
+    ``l2 / t_``, or ``l1 / t_`` with penalty="l1". Keras takes the mean gradient of a batch, which
+    is the same at batch size 1 alone. A Keras schedule takes one step number, so wrap it::
 
         learning_rate=lambda steps: np.array([float(schedule(int(t))) for t in steps])
 
@@ -381,7 +381,7 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
         -------
         p : ndarray of shape (n_samples, n_classes)
             Probabilities, in the order of ``classes_``. "modified_huber": those of
-            [2]_, clipped to [0, 1] and, of more than two classes, normalised.
+            Zadrozny and Elkan, clipped to [0, 1] and, of more than two classes, normalised.
         """
         return self._predict_proba(self._raw_predictions(X))
 
@@ -424,8 +424,8 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
         """Return how far one more example like each row could move its log-odds, at most.
 
         Rows of features that have been seen little score high: they are the ones worth
-        labelling, and those whose prediction is worth least. It is the score of section 5
-        of [1]_ for any value of a feature,
+        labelling, and those whose prediction is worth least. It is the score of section 6
+        of McMahan et al. for any value of a feature,
 
         ::
 

@@ -133,7 +133,7 @@ class FtrlRegressor(RegressorMixin, BaseFtrl):
         unseen rows.
     n_features_in_ : int
         Features seen in the first fit or partial_fit.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Their names, if X had names that are all strings.
 
     See Also

@@ -66,7 +66,7 @@ class ColumnHasher(TransformerMixin, BaseEstimator):
     ----------
     n_features_in_ : int
         Number of columns in ``fit``, if it had a table.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Their names, sorted. ``transform`` then expects these, in any order.
 
     See Also
