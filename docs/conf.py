@@ -63,6 +63,7 @@ sphinx_gallery_conf = {
     "show_signature": False,
     "write_computation_times": False,
     "image_srcset": ["2x"],
+    "thumbnail_size": (480, 200),
     "matplotlib_animations": False,
 }
 
@@ -75,14 +76,16 @@ html_copy_source = False
 html_theme_options = {
     "header_links_before_dropdown": 6,
     "navbar_align": "left",
-    "show_prev_next": True,
+    "show_toc_level": 2,
     "secondary_sidebar_items": ["page-toc"],
     "footer_start": ["copyright"],
     "footer_end": ["sphinx-version"],
     "pygments_light_style": "a11y-high-contrast-light",
     "pygments_dark_style": "a11y-high-contrast-dark",
 }
-html_sidebars = {page: [] for page in ["index", "getting_started", "faq", "changelog"]}
+# These have no pages below them, and so nothing to show at the left.
+ALONE = "index getting_started migrating performance quality faq contributing changelog"
+html_sidebars = {page: [] for page in ALONE.split()}
 
 
 def _plain_references(app, what, name, obj, options, lines):
