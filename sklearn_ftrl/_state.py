@@ -57,7 +57,9 @@ def merged(start, sums, prox):
     mean = z * (_n_to_the_p(np.sqrt(n), prox) / n_to_the_p)
     z -= (n_parts - 1) * z0
     state[:, ROOT_N][moved] = np.sqrt(n)
-    state[:, Z][moved] = z + n / (n + (4 * prox.beta) ** 2) * (mean - z)
+    with np.errstate(over="ignore"):
+        hot = n / (n + np.square(4.0 * prox.beta))
+    state[:, Z][moved] = z + hot * (mean - z)
     return state
 
 
