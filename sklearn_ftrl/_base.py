@@ -55,6 +55,7 @@ except ImportError:  # scikit-learn below 1.9
 # A running kernel does not hear Ctrl-C: weights learned between two looks, about 0.1 s.
 BLOCK = 2**23
 WORK_OF_A_THREAD = 2**18  # weights, some milliseconds: less does not pay for a thread's start
+HISTORY = ("n_iter_", "best_iter_", "loss_curve_", "validation_curve_", "progressive_loss_")
 MANY_ROWS = 200  # early_stopping="auto" holds out rows of more than these
 
 
@@ -281,13 +282,9 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
                 raise ValueError("Sample weights are too large: their sum is not finite.")
         rows = _as_rows(X)
         if fresh:
-            fitted = ["_coef", "_intercept", "_scales", "n_iter_", "best_iter_", "loss_curve_"]
-            for name in [*fitted, "validation_curve_", "progressive_loss_"]:
+            for name in ["_coef", "_intercept", "_scales", *HISTORY]:
                 vars(self).pop(name, None)
-            n_outputs, n0 = self._n_outputs(), self.initial_accumulator_value
-            self._state = _state.start(X.shape[1], n_outputs, X.dtype, n0)
-            self._intercept_state = _state.start(1, n_outputs, np.float64, n0)
-            self.t_ = 0
+            self._start_from_nothing(X.shape[1], X.dtype)
         order = np.flatnonzero(weights)
         batch = Batch(rows, _frozen(targets, np.float64), _frozen(weights, np.float64), order)
         if not self._state.flags.writeable:  # from a file that is mapped into memory
@@ -298,8 +295,16 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
             if self.t_ == 0 and self.learning_rate == "auto" and self.fit_intercept:
                 start, prox = self._scales.intercept, self._intercept_prox
                 if start is not None and (prox.beta or self.initial_accumulator_value):
+                    self._intercept_state = self._intercept_state.copy()  # if fit fails yet
                     _state.set_weights(self._intercept_state, start, self._alpha, prox)
         return batch, sample_weight
+
+    def _start_from_nothing(self, n_features, dtype):
+        """Make the state one that has seen no row."""
+        n_outputs, n0 = self._n_outputs(), self.initial_accumulator_value
+        self._state = _state.start(n_features, n_outputs, dtype, n0)
+        self._intercept_state = _state.start(1, n_outputs, np.float64, n0)
+        self.t_ = 0
 
     def _check(self, X, y, sample_weight, dtype, reset):
         """Return the arguments as checked arrays."""

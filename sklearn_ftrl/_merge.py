@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from . import _state
-from ._base import BaseFtrl
+from ._base import HISTORY, BaseFtrl
 
 
 def merge(estimators, *, start=None):
@@ -122,11 +122,7 @@ def check_same(one, other):
 def blank(model):
     """Return a model like this one that has learned nothing."""
     model = copy.copy(model)
-    n_features, _, n_outputs = model._state.shape
-    dtype, n0 = model._state.dtype, model.initial_accumulator_value
-    model._state = _state.start(n_features, n_outputs, dtype, n0)
-    model._intercept_state = _state.start(1, n_outputs, np.float64, n0)
-    model.t_ = 0
+    model._start_from_nothing(model.n_features_in_, model._state.dtype)
     return model
 
 
@@ -147,7 +143,7 @@ def add(one, other):
 def merged(start, total):
     """Return the model of the sums of all parts."""
     model = copy.copy(start)
-    for name in ["n_iter_", "best_iter_", "loss_curve_", "validation_curve_", "progressive_loss_"]:
+    for name in HISTORY:
         vars(model).pop(name, None)
     coefs, intercepts, learned = total
     model._state = _state.merged(start._state, coefs, start._prox)
