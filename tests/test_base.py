@@ -72,7 +72,7 @@ def assert_same_bits(one, other):
 
 
 @given(cuts=st.lists(st.integers(0, 60), max_size=5), n_classes=st.sampled_from([2, 4]))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_chunks_of_partial_fit_equal_one_unshuffled_epoch(cuts, n_classes):
     X, y = random_rows(), random_targets(n_classes=n_classes)
     whole = FtrlClassifier(l1=0.1, **NUMBERS, **ONE_EPOCH).fit(X, y)

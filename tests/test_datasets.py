@@ -33,7 +33,7 @@ def test_a_seed_gives_the_same_log_again_and_another_one_another():
         assert (other.probability != log.probability).all()
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(st.lists(st.integers(0, 50), max_size=3), st.sampled_from([0, 7, 10**12]))
 def test_parts_are_those_of_the_whole(cuts, start):
     params = {"random_state": 0, "drift": 2.5, "cardinalities": (3, 1000)}

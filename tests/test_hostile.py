@@ -15,9 +15,17 @@ KINDS = [(FtrlClassifier, 2), (FtrlClassifier, 4), (FtrlRegressor, 9)]
 
 
 @given(examples(options=[False]))
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=100, suppress_health_check=list(HealthCheck))
 def test_each_call_ends_in_a_right_answer_or_a_clear_error(example):
     check(example)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_huge_numbers_that_cancel_give_no_warning(dtype):
+    X = np.tile(np.finfo(dtype).max * np.array([1, -1, 1, -1], dtype), (9, 4))
+    model = FtrlRegressor().partial_fit(np.ones_like(X), np.ones(9))
+    model.partial_fit(X, np.ones(9))
+    assert model.predict(X) == pytest.approx(1)
 
 
 @pytest.mark.parametrize(("estimator", "n_classes"), KINDS)

@@ -11,7 +11,7 @@ from decimal import Decimal
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse
 from sklearn import config_context
@@ -175,7 +175,6 @@ def arrow(table, types, cuts=()):
     return pa.Table.from_arrays(columns, names=list(table))
 
 
-@settings(deadline=None)
 @given(
     tables(),
     st.sampled_from([1, 7, 2**10, 2**20, 3**30, 2**63 - 1]),
@@ -195,7 +194,6 @@ def test_rows_equal_the_reference(case, n_features, missing, alternate_sign, see
         assert X.indices.dtype == X.indptr.dtype == (np.int32 if n_features < 2**31 else np.int64)
 
 
-@settings(deadline=None)
 @given(tables(), st.lists(st.integers(0, 7)), st.randoms())
 def test_chunks_and_the_order_of_columns_do_not_matter(case, cuts, random):
     table, types, numeric, interactions = case
@@ -208,7 +206,6 @@ def test_chunks_and_the_order_of_columns_do_not_matter(case, cuts, random):
     assert_equal(hasher.transform(other), X)
 
 
-@settings(deadline=None)
 @given(tables())
 def test_inverse_index_names_what_falls_on_an_index(case):
     table, types, numeric, interactions = case
@@ -226,7 +223,6 @@ def test_inverse_index_names_what_falls_on_an_index(case):
             assert name[0] in names[index]
 
 
-@settings(deadline=None)
 @given(st.lists(st.binary(max_size=20)), st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1))
 def test_texts_are_hashed_as_by_scikit_learn(texts, low, high):
     data = np.frombuffer(b"".join(texts), np.uint8)
