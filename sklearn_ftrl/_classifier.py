@@ -475,7 +475,8 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
         """Return the index of each label in classes_."""
         if fresh:
             if classes is None:
-                check_classification_targets(y)
+                if y.dtype.kind not in "biu":  # numbers that are whole are labels of classes
+                    check_classification_targets(y)
                 classes = y
             self.classes_ = np.unique(classes)
             if self.classes_.size < 2:
@@ -502,7 +503,7 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
         """Return the index of each label in classes_."""
         try:
             if self.classes_.size == 2:
-                index = np.where(y == self.classes_[1], 1, 0)
+                index = (y == self.classes_[1]).astype(np.int8)
                 unseen = y[(index == 0) & (y != self.classes_[0])]
             else:
                 index = np.searchsorted(self.classes_, y)
