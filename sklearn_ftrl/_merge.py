@@ -9,6 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from . import _state
 from ._base import HISTORY, BaseFtrl
+from ._kernel import Prox
 
 
 def merge(estimators, *, start=None):
@@ -101,12 +102,13 @@ def merge(estimators, *, start=None):
 
 def check_same(one, other):
     """Raise ValueError if two models cannot be parts of one."""
+    names = [*Prox._fields, *(f"{name} of the intercept" for name in Prox._fields)]
+    numbers = (model._prox + model._intercept_prox for model in (one, other))
     for what, a, b in [
         ("classes", type(one), type(other)),
         ("loss", one._loss(), other._loss()),
         ("learning_rate_", one.learning_rate_, other.learning_rate_),
-        ("beta_ or penalties", one._prox, other._prox),
-        ("intercept parameters", one._intercept_prox, other._intercept_prox),
+        *zip(names, *numbers, strict=True),
         ("initial_accumulator_value", *(m.initial_accumulator_value for m in (one, other))),
         ("shapes of the state", one._state.shape, other._state.shape),
         ("dtypes", one._state.dtype, other._state.dtype),

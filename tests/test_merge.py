@@ -154,7 +154,8 @@ OTHERS = {
     "classes": lambda: learn(FtrlRegressor(**NUMBERS), slice(None)),
     "loss": lambda: fitted(loss="hinge"),
     "learning_rate_": lambda: fitted(learning_rate=0.4),
-    "beta_ or penalties": lambda: fitted(l1=1.0),
+    "beta": lambda: fitted(beta=2.0),
+    "l1": lambda: fitted(l1=1.0),
     "initial_accumulator_value": lambda: fitted(initial_accumulator_value=0.1),
     "shapes": lambda: FtrlClassifier(**NUMBERS).partial_fit([[1.0]], [1], classes=[0, 1]),
     "dtypes": lambda: FtrlClassifier(**NUMBERS).fit(
@@ -168,7 +169,7 @@ OTHERS = {
 @pytest.mark.parametrize("as_start", [False, True])
 def test_models_that_do_not_fit_together_are_refused(what, as_start):
     one, other = fitted(), OTHERS[what]()
-    with pytest.raises(ValueError, match=f"The {what}.* of models to be merged differ"):
+    with pytest.raises(ValueError, match=f"The {what} of .*models to be merged differ"):
         merge([one], start=other) if as_start else merge([one, other])
 
 
