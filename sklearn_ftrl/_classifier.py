@@ -475,9 +475,9 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
         """Return the index of each label in classes_."""
         if fresh:
             if classes is None:
-                if y.dtype.kind not in "biu":  # numbers that are whole are labels of classes
-                    check_classification_targets(y)
-                classes = y
+                classes = y if y.dtype == object else np.unique(y)
+                # A look at all labels is slow, but it warns of too many classes.
+                check_classification_targets(y if classes.size > 20 else classes)
             self.classes_ = np.unique(classes)
             if self.classes_.size < 2:
                 raise ValueError(
