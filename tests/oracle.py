@@ -5,6 +5,7 @@ from scipy import sparse
 from scipy.special import expit, log_softmax, softmax
 
 NUMBERS = {"learning_rate": 0.5, "beta": 1.0}  # and not those that the first rows give
+FEW = {"max_iter": 3, "tol": None}  # epochs, where their number is not the subject
 LOG_LOSS = (lambda y, raw: np.logaddexp(0, raw) - y * raw, lambda y, raw: expit(raw) - y)
 SQUARED_ERROR = (lambda y, raw: (raw - y) ** 2 / 2, lambda y, raw: raw - y)
 SOFTMAX = (

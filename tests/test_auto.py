@@ -12,7 +12,7 @@ from sklearn.metrics import log_loss
 from sklearn_ftrl import FtrlClassifier, FtrlRegressor
 from sklearn_ftrl._kernel import CLASSIFIER_LOSSES, REGRESSOR_LOSSES
 
-FITTED = {"max_iter": 5, "tol": None, "shuffle": False}
+FITTED = {"max_iter": 2, "tol": None, "shuffle": False}
 LOSSES = [
     *((FtrlClassifier, loss) for loss in CLASSIFIER_LOSSES),
     *((FtrlRegressor, loss) for loss in REGRESSOR_LOSSES),
@@ -65,7 +65,8 @@ def test_the_scale_and_the_mean_of_y_change_no_prediction(loss):
 
 
 def test_explicit_numbers_are_used_as_they_are():
-    model = FtrlClassifier(learning_rate=0.3, beta=2.0).fit(random_rows(), random_targets())
+    model = FtrlClassifier(learning_rate=0.3, beta=2.0, **FITTED)
+    model.fit(random_rows(), random_targets())
     assert (model.learning_rate_, model.beta_) == (0.3, 2.0)
 
 
@@ -78,8 +79,8 @@ def test_several_passes_take_smaller_steps(estimator):
 
 def test_one_number_may_be_given():
     X, y = random_rows(), random_targets()
-    auto = FtrlClassifier().fit(X, y)
-    given = FtrlClassifier(beta=2.0).fit(X, y)
+    auto = FtrlClassifier(**FITTED).fit(X, y)
+    given = FtrlClassifier(beta=2.0, **FITTED).fit(X, y)
     assert (given.learning_rate_, given.beta_) == (auto.learning_rate_, 2.0)
 
 
@@ -106,6 +107,7 @@ def test_dense_and_sparse_rows_give_the_same_numbers():
     np.testing.assert_allclose(dense.predict(X), csr.predict(X), rtol=1e-12)
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("y", [np.zeros(60), np.full(60, 7.0)], ids=["zero", "constant"])
 @pytest.mark.parametrize("loss", REGRESSOR_LOSSES)
 def test_a_constant_target_is_learned(loss, y):
@@ -121,6 +123,7 @@ def test_rows_too_large_to_measure_are_refused():
         FtrlClassifier().fit(X, random_targets())
 
 
+@pytest.mark.compiled
 def test_rare_positives_are_calibrated():
     rng = np.random.default_rng(0)
     X = sparse.csr_array(np.eye(50)[rng.integers(50, size=30_000)])
@@ -130,6 +133,7 @@ def test_rare_positives_are_calibrated():
     assert log_loss(y, p) < log_loss(y, np.full(30_000, y.mean())) * 1.05
 
 
+@pytest.mark.compiled
 def test_unscaled_columns_do_not_diverge():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(500, 4)) * [1e3, 1.0, 1e-3, 1.0] + [5e3, 0, 0, 0]

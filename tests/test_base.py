@@ -13,7 +13,7 @@ import pytest
 import sklearn
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oracle import NUMBERS, random_rows, random_targets
+from oracle import FEW, NUMBERS, random_rows, random_targets
 from scipy import sparse
 from scipy.special import softmax
 from sklearn.base import BaseEstimator
@@ -42,7 +42,7 @@ def kind(request):
 def trained(request, kind):
     """Return a trained model, a way to teach it, and targets."""
     estimator, y = kind
-    model = estimator(tol=None, random_state=np.random.RandomState(0)).fit(random_rows(), y)
+    model = estimator(random_state=np.random.RandomState(0), **FEW).fit(random_rows(), y)
     return model, getattr(model, request.param), y
 
 
@@ -130,9 +130,9 @@ def test_a_first_batch_of_zero_weights_makes_a_model_that_predicts(kind):
 def test_shuffling_depends_on_random_state_alone(kind):
     estimator, y = kind
     X = random_rows()
-    same = [estimator(tol=None, random_state=0).fit(X, y) for _ in range(2)]
+    same = [estimator(random_state=0, **FEW).fit(X, y) for _ in range(2)]
     assert_same_bits(*same)
-    other = estimator(tol=None, random_state=1).fit(X, y)
+    other = estimator(random_state=1, **FEW).fit(X, y)
     assert not np.array_equal(same[0].z_, other.z_)
 
 
@@ -153,8 +153,8 @@ def test_fit_forgets_without_warm_start(kind):
 
 def test_loss_curve_has_an_entry_an_epoch_and_falls(kind):
     estimator, y = kind
-    model = estimator(max_iter=30, tol=None).fit(random_rows(), y)
-    assert len(model.loss_curve_) == model.n_iter_ == 30
+    model = estimator(max_iter=7, tol=None).fit(random_rows(), y)
+    assert len(model.loss_curve_) == model.n_iter_ == 7
     assert model.loss_curve_[-1] < model.loss_curve_[0] == model.progressive_loss_
 
 
@@ -194,7 +194,7 @@ STARTS = [
 def test_starting_weights_are_exact(params, kind):
     estimator, y = kind
     X = random_rows()
-    given = estimator(tol=None, learning_rate=2.0).fit(X, y)
+    given = estimator(learning_rate=2.0, **FEW).fit(X, y)
     init = {"coef_init": given.coef_, "intercept_init": given.intercept_}
     faint = np.full(60, 1e-200)  # gradients that change nothing
     model = estimator(**(NUMBERS | params), **ONE_EPOCH).fit(X, y, faint, **init)
@@ -217,7 +217,7 @@ def test_learning_from_the_weights_of_a_logistic_regression_begins_with_its_pred
 def test_starting_weights_forget_what_warm_start_would_keep(kind):
     estimator, y = kind
     X = random_rows()
-    coef = np.zeros_like(np.atleast_2d(estimator(tol=None).fit(X, y).coef_))
+    coef = np.zeros_like(np.atleast_2d(estimator(**FEW).fit(X, y).coef_))
     model = estimator(warm_start=True, **ONE_EPOCH).fit(X, y).fit(X, y, coef_init=coef)
     assert_same_bits(model, estimator(**ONE_EPOCH).fit(X, y))
 
@@ -241,7 +241,7 @@ def test_warm_start_of_a_sparsified_model_starts_from_its_weights(kind):
 )
 def test_starting_weights_that_do_not_fit_are_refused_and_change_nothing(init, message, kind):
     estimator, y = kind
-    model = estimator(tol=None).fit(random_rows(), y)
+    model = estimator(**FEW).fit(random_rows(), y)
     before = learned(model)
     with pytest.raises(ValueError, match=message):
         model.fit(random_rows(), y, **init)
@@ -250,7 +250,7 @@ def test_starting_weights_that_do_not_fit_are_refused_and_change_nothing(init, m
 
 def test_starting_weights_are_refused_where_the_first_gradient_would_forget_them(kind):
     estimator, y = kind
-    coef = estimator(tol=None).fit(random_rows(), y).coef_
+    coef = estimator(**FEW).fit(random_rows(), y).coef_
     with pytest.raises(ValueError, match="beta, l2 or initial_accumulator_value above 0"):
         estimator(beta=0.0).fit(random_rows(), y, coef_init=coef)
 
@@ -388,7 +388,7 @@ def test_sparse_and_dense_input_agree(share_of_zeros, kind):
 def test_predictions_are_the_linear_function_of_coef(kind):
     estimator, y = kind
     X = random_rows()
-    model = estimator(l1=0.1, tol=None).fit(X, y)
+    model = estimator(l1=0.1, **FEW).fit(X, y)
     np.testing.assert_allclose(
         model._raw_predictions(X), X @ np.atleast_2d(model.coef_).T + model.intercept_, rtol=1e-12
     )
@@ -397,7 +397,7 @@ def test_predictions_are_the_linear_function_of_coef(kind):
 def test_a_few_rows_are_predicted_without_a_look_at_all_weights(kind, monkeypatch):
     estimator, y = kind
     X = random_rows()
-    model = estimator(l1=0.1, tol=None).fit(X, y)
+    model = estimator(l1=0.1, **FEW).fit(X, y)
     many = model._raw_predictions(X)
     monkeypatch.setattr(model, "_weights", None)
     few = [model._raw_predictions(X[[i]]) for i in range(60) if X[[i]].nnz < 12]
@@ -406,7 +406,7 @@ def test_a_few_rows_are_predicted_without_a_look_at_all_weights(kind, monkeypatc
 
 def test_prediction_refuses_nan_and_inf(kind):
     estimator, y = kind
-    model = estimator(l1=1e3, tol=None).fit(random_rows(), y)
+    model = estimator(l1=1e3, **FEW).fit(random_rows(), y)
     for bad, message in [(np.nan, "contains NaN"), (np.inf, "contains infinity")]:
         dense = random_rows().toarray()
         dense[0, 2] = bad
@@ -467,7 +467,7 @@ def test_the_callers_arrays_keep_their_bytes(kind):
     X, weight = random_rows(), np.linspace(0, 1, 60)
     parts = (X.data, X.indices, X.indptr, y, weight)
     before = [part.tobytes() for part in parts]
-    partial_fit(estimator(tol=None).fit(X, y, weight), X, y, sample_weight=weight).predict(X)
+    partial_fit(estimator(**FEW).fit(X, y, weight), X, y, sample_weight=weight).predict(X)
     assert [part.tobytes() for part in parts] == before
 
 
@@ -603,7 +603,7 @@ def test_bad_parameters_are_refused_and_change_nothing(parameter, trained):
 
 def test_another_number_of_features_is_refused_and_changes_nothing(kind):
     estimator, y = kind
-    model = estimator(tol=None, warm_start=True).fit(random_rows(), y)
+    model = estimator(warm_start=True, **FEW).fit(random_rows(), y)
     before = learned(model)
     for method in [model.fit, model.partial_fit]:
         with pytest.raises(ValueError, match="X has 11 features, but Ftrl"):
@@ -622,7 +622,7 @@ def test_fit_refuses_weights_that_are_all_zero(kind):
 @pytest.mark.parametrize("rows", ["index too large", "row ends too late"])
 def test_prediction_refuses_a_corrupt_csr_matrix(rows, kind):
     estimator, y = kind
-    model = estimator(tol=None).fit(random_rows(), y)
+    model = estimator(**FEW).fit(random_rows(), y)
     for _ in range(2):
         with pytest.raises(ValueError, match="valid CSR"):
             model.predict(BAD_ROWS[rows][0]())
@@ -661,14 +661,14 @@ def test_a_gradient_too_large_for_the_state_is_refused_and_changes_nothing(dtype
 def test_starting_weights_too_large_for_float32_are_refused(kind):
     estimator, y = kind
     X = random_rows(dtype=np.float32)
-    coef = 1e39 + np.zeros_like(estimator(tol=None).fit(X, y).coef_, dtype=np.float64)
+    coef = 1e39 + np.zeros_like(estimator(**FEW).fit(X, y).coef_, dtype=np.float64)
     with pytest.raises(ValueError, match="too large for float32"):
         estimator(**NUMBERS).fit(X, y, coef_init=coef)
 
 
 def test_a_schedule_that_fails_later_leaves_the_model_as_it_was(kind):
     estimator, y = kind
-    model = estimator(tol=None).fit(random_rows(), y)
+    model = estimator(**FEW).fit(random_rows(), y)
     model.set_params(learning_rate=lambda steps: np.where(steps < 5, 0.5, 0.0))
     before = model.z_
     with pytest.raises(ValueError, match="learning_rate returned"):
@@ -727,7 +727,7 @@ def test_an_interrupted_fit_leaves_the_rows_of_whole_blocks(kind, monkeypatch):
 def test_set_params_acts_at_the_next_fit_alone(kind):
     estimator, y = kind
     X = random_rows()
-    model = estimator(tol=None).fit(X, y)
+    model = estimator(**FEW).fit(X, y)
     coef = model.coef_
     model.set_params(l1=1e6, beta=5.0, learning_rate=3.0)
     np.testing.assert_array_equal(model.coef_, coef)
@@ -737,7 +737,7 @@ def test_set_params_acts_at_the_next_fit_alone(kind):
 
 def test_the_state_is_read_only_and_a_copy(kind):
     estimator, y = kind
-    model = estimator(tol=None).fit(random_rows(), y)
+    model = estimator(**FEW).fit(random_rows(), y)
     for name in ["z_", "n_", "intercept_z_", "intercept_n_"]:
         values = getattr(model, name)
         with pytest.raises(ValueError, match="read-only"):
@@ -750,7 +750,7 @@ def test_the_state_is_read_only_and_a_copy(kind):
 def test_looking_at_a_model_writes_nothing(kind):
     estimator, y = kind
     X = random_rows()
-    model = estimator(tol=None).fit(X, y)
+    model = estimator(**FEW).fit(X, y)
     before = dict(vars(model))
     model.predict(X), model.coef_, model.intercept_, model.z_, model.n_, model.score(X, y)
     model._repr_html_(), repr(model)
@@ -759,7 +759,7 @@ def test_looking_at_a_model_writes_nothing(kind):
 
 def test_the_html_representation_shows_shapes_without_computing_weights(kind, monkeypatch):
     estimator, y = kind
-    model = estimator(tol=None).fit(random_rows(), y)
+    model = estimator(**FEW).fit(random_rows(), y)
     shape = model.coef_.shape
     calls = []
     monkeypatch.setattr(_state, "weights", lambda *args: calls.append(args))
@@ -772,7 +772,7 @@ def test_the_html_representation_shows_shapes_without_computing_weights(kind, mo
 
 def test_the_html_representation_of_a_sparsified_model_is_made(kind):
     estimator, y = kind
-    assert "Ftrl" in estimator(tol=None).fit(random_rows(), y).sparsify()._repr_html_()
+    assert "Ftrl" in estimator(**FEW).fit(random_rows(), y).sparsify()._repr_html_()
 
 
 def test_sparsify_predicts_the_same_and_frees_the_state(kind):
@@ -796,7 +796,7 @@ def test_sparsify_predicts_the_same_and_frees_the_state(kind):
 def test_densify_gives_a_dense_coef_again(kind):
     estimator, y = kind
     X = random_rows()
-    model = estimator(l1=9.0, tol=None).fit(X, y)
+    model = estimator(l1=9.0, **FEW).fit(X, y)
     raw, coef = model._raw_predictions(X), model.coef_
     np.testing.assert_array_equal(model.densify().coef_, coef)
     np.testing.assert_array_equal(model.sparsify().densify().coef_, coef)

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from oracle import NUMBERS, random_rows, random_targets
+from oracle import FEW, NUMBERS, random_rows, random_targets
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import log_loss, roc_auc_score
 
@@ -31,12 +31,12 @@ def by_epochs(estimator, X, y, n_epochs):
 def test_the_best_epoch_by_the_caller_s_rows_comes_back_whole():
     X, y = noisy()
     X_val, y_val = noisy(seed=1)
-    params = {"max_iter": 12, "tol": None, "shuffle": False, **NUMBERS}
+    params = {"max_iter": 4, "tol": None, "shuffle": False, **NUMBERS}
     model = FtrlClassifier(**params).fit(X, y, X_val=X_val, y_val=y_val)
-    models = by_epochs(FtrlClassifier, X, y, 12)
+    models = by_epochs(FtrlClassifier, X, y, 4)
     losses = [log_loss(y_val, m.predict_proba(X_val)) for m in models]
     np.testing.assert_allclose(model.validation_curve_, losses, rtol=1e-9)
-    assert model.best_iter_ == np.argmin(losses) + 1 < 12
+    assert model.best_iter_ == np.argmin(losses) + 1 < 4
     best = models[model.best_iter_ - 1]
     np.testing.assert_array_equal(model.z_, best.z_)
     np.testing.assert_array_equal(model.n_, best.n_)
@@ -85,7 +85,7 @@ def test_held_out_rows_have_the_classes_in_proportion(monkeypatch):
 
 def test_a_class_of_one_row_is_no_obstacle():
     X, y = noisy()
-    FtrlClassifier(**STOPPED).fit(X, np.r_[2, y[1:]])
+    FtrlClassifier(early_stopping=True, **FEW).fit(X, np.r_[2, y[1:]])
 
 
 @pytest.mark.parametrize(("n_rows", "held_out"), [(40, False), (41, True)])
@@ -159,7 +159,9 @@ def test_one_pass_is_no_reason_to_warn():
 
 def test_partial_fit_forgets_what_a_fit_before_was_judged_by():
     X, y = noisy()
-    model = FtrlClassifier(**STOPPED).fit(X, y).partial_fit(X, y)
+    model = FtrlClassifier(early_stopping=True, **FEW).fit(X, y)
+    assert len(model.validation_curve_) == 3
+    model.partial_fit(X, y)
     assert not hasattr(model, "validation_curve_")
     assert not hasattr(model, "best_iter_")
 

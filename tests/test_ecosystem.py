@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from oracle import random_rows, random_targets
+from oracle import FEW, random_rows, random_targets
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
@@ -66,7 +66,7 @@ def test_sample_weights_are_routed(estimator):
     X, y = random_rows(), random_targets()
     weight = np.r_[np.zeros(20), np.ones(40)]
     with config_context(enable_metadata_routing=True):
-        model = estimator(tol=None, shuffle=False).set_fit_request(sample_weight=True)
+        model = estimator(shuffle=False, **FEW).set_fit_request(sample_weight=True)
         routed = cross_validate(
             model.set_score_request(sample_weight=True),
             X,
@@ -75,5 +75,5 @@ def test_sample_weights_are_routed(estimator):
             cv=[(np.arange(60), np.arange(60))],
             return_estimator=True,
         )["estimator"][0]
-    by_hand = estimator(tol=None, shuffle=False).fit(X, y, weight)
+    by_hand = estimator(shuffle=False, **FEW).fit(X, y, weight)
     np.testing.assert_array_equal(routed.coef_, by_hand.coef_)

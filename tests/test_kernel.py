@@ -2,7 +2,7 @@ import numba
 import numpy as np
 import pytest
 import sklearn.linear_model
-from oracle import LOG_LOSS, NUMBERS, SOFTMAX, SQUARED_ERROR, ftrl, random_rows, random_targets
+from oracle import FEW, LOG_LOSS, NUMBERS, SOFTMAX, SQUARED_ERROR, ftrl, random_rows, random_targets
 from sklearn._loss.loss import (
     HalfBinomialLoss,
     HalfPoissonLoss,
@@ -96,14 +96,14 @@ def test_penalize_intercept_learns_it_like_a_feature_that_is_always_1():
 
 
 def test_fit_intercept_false_leaves_the_intercept_at_0():
-    model = FtrlClassifier(fit_intercept=False, tol=None).fit(random_rows(), random_targets())
+    model = FtrlClassifier(fit_intercept=False, **FEW).fit(random_rows(), random_targets())
     assert model.intercept_ == model.intercept_z_ == model.intercept_n_ == 0.0
 
 
 @pytest.mark.parametrize("estimator", [FtrlClassifier, FtrlRegressor])
 def test_a_weight_without_gradient_or_beta_is_0_not_nan(estimator):
     X = np.array([[1.0, 0.0], [1.0, 0.0]])
-    model = estimator(beta=0.0, tol=None).fit(X, [0, 1])
+    model = estimator(beta=0.0, **FEW).fit(X, [0, 1])
     assert model.coef_.ravel()[1] == 0.0
     assert np.isfinite(model.coef_).all()
 

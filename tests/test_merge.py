@@ -4,7 +4,7 @@ import copy
 
 import numpy as np
 import pytest
-from oracle import NUMBERS, random_rows, random_targets
+from oracle import FEW, NUMBERS, random_rows, random_targets
 from scipy import sparse
 from sklearn.linear_model import SGDClassifier
 from sklearn.metrics import log_loss
@@ -158,10 +158,10 @@ OTHERS = {
     "l1": lambda: fitted(l1=1.0),
     "initial_accumulator_value": lambda: fitted(initial_accumulator_value=0.1),
     "shapes": lambda: FtrlClassifier(**NUMBERS).partial_fit([[1.0]], [1], classes=[0, 1]),
-    "dtypes": lambda: FtrlClassifier(**NUMBERS).fit(
+    "dtypes": lambda: FtrlClassifier(**NUMBERS, **FEW).fit(
         random_rows(dtype=np.float32), random_targets()
     ),
-    "classes_": lambda: FtrlClassifier(**NUMBERS).fit(random_rows(), random_targets() + 1),
+    "classes_": lambda: FtrlClassifier(**NUMBERS, **FEW).fit(random_rows(), random_targets() + 1),
 }
 
 

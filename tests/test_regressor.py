@@ -1,13 +1,13 @@
 import numpy as np
 import pytest
-from oracle import random_rows
+from oracle import FEW, random_rows
 
 from sklearn_ftrl import FtrlRegressor
 
 
 def test_shapes():
     X = random_rows()
-    model = FtrlRegressor(tol=None).fit(X, np.arange(60))
+    model = FtrlRegressor(**FEW).fit(X, np.arange(60))
     assert model.coef_.shape == model.z_.shape == model.n_.shape == (12,)
     assert model.intercept_.shape == model.intercept_z_.shape == model.intercept_n_.shape == (1,)
     assert model.predict(X).shape == (60,)
@@ -25,7 +25,7 @@ def test_it_finds_the_line():
 @pytest.mark.parametrize("dtype", [int, np.float32, object, bool])
 def test_targets_of_any_number_type_are_learned(dtype):
     X, y = random_rows(), np.arange(60) % 2
-    params = {"tol": None, "random_state": 0}
+    params = {"random_state": 0, **FEW}
     ours, theirs = (FtrlRegressor(**params).fit(X, t) for t in (y.astype(dtype), y.astype(float)))
     np.testing.assert_array_equal(ours.coef_, theirs.coef_)
 
@@ -46,7 +46,7 @@ def test_poisson_learns_the_logarithm_of_the_mean():
 
 
 def test_poisson_refuses_negative_targets_and_changes_nothing():
-    model = FtrlRegressor("poisson", tol=None).fit(random_rows(), np.arange(60) % 3)
+    model = FtrlRegressor("poisson", **FEW).fit(random_rows(), np.arange(60) % 3)
     before = model.z_
     for learn in (model.fit, model.partial_fit):
         with pytest.raises(ValueError, match="Negative values in y"):

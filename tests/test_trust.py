@@ -11,7 +11,7 @@ import joblib
 import numpy as np
 import pytest
 import sklearn
-from oracle import NUMBERS, random_rows, random_targets
+from oracle import FEW, NUMBERS, random_rows, random_targets
 from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -37,7 +37,7 @@ def joblib_copy(model):
 
 
 def trained(estimator=FtrlClassifier, n_classes=2, **params):
-    return estimator(**params, random_state=0).fit(
+    return estimator(**(FEW | params), random_state=0).fit(
         random_rows(), random_targets(n_classes=n_classes)
     )
 
@@ -244,7 +244,7 @@ def test_the_uncertainty_of_a_row_falls_with_each_example():
 
 def test_the_uncertainty_score_is_the_sum_of_its_formula():
     X, y = random_rows(), random_targets()
-    model = FtrlClassifier(**NUMBERS).fit(X, y)
+    model = FtrlClassifier(**NUMBERS, **FEW).fit(X, y)
     steps = 0.5 / (1.0 + np.sqrt(model.n_[0]))
     expected = X.power(2) @ steps + 0.5 / (1.0 + np.sqrt(model.intercept_n_))
     np.testing.assert_allclose(model.uncertainty_score(X), expected, rtol=1e-12)
@@ -252,7 +252,7 @@ def test_the_uncertainty_score_is_the_sum_of_its_formula():
 
 
 def test_a_feature_never_seen_is_uncertain_without_end_if_beta_is_0():
-    model = FtrlClassifier(beta=0.0, tol=None).fit([[1.0, 0.0], [2.0, 0.0]], [0, 1])
+    model = FtrlClassifier(beta=0.0, **FEW).fit([[1.0, 0.0], [2.0, 0.0]], [0, 1])
     np.testing.assert_array_equal(np.isinf(model.uncertainty_score(np.eye(2))), [False, True])
 
 
