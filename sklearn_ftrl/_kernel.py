@@ -241,9 +241,12 @@ def fits(gradient, square, w_sum, root_n_sum, inverse_alpha, prox, largest):
     if gradient > 0.0:
         root_n_sum += gradient * math.sqrt(square)
     shrunk = shrinkage(1.0, prox.l2_shrinkage)
-    slope = (prox.beta + n_to_the_p(root_n_sum, prox.power)) * inverse_alpha / prox.rate
-    z = prox.l1 + root_n_sum + (slope + prox.l2 + shrunk) * w_sum
-    return root_n_sum * root_n_sum < largest and z < largest
+    inverse_alpha /= prox.rate
+    slope = prox.beta + n_to_the_p(root_n_sum, prox.power)
+    z = prox.l1 + root_n_sum + (slope * inverse_alpha + prox.l2 + shrunk) * w_sum
+    # REORDER lets a step multiply its factors in any order: no two of them may overflow.
+    pairs = max(slope, inverse_alpha) * w_sum
+    return root_n_sum * root_n_sum < largest and z < largest and pairs < LARGEST
 
 
 @njit

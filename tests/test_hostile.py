@@ -54,6 +54,20 @@ def test_a_row_whose_step_overflows_is_refused_and_changes_nothing(params, estim
         assert np.isfinite(getattr(model, name)).all()
 
 
+@pytest.mark.parametrize("n_outputs", [1, 3])
+@pytest.mark.parametrize("params", [{"learning_rate": 1e-300}, {"learning_rate": 1e300}], ids=str)
+def test_a_step_whose_factors_overflow_in_some_order_is_refused(params, n_outputs):
+    estimator = FtrlRegressor if n_outputs == 1 else FtrlClassifier
+    first = {} if n_outputs == 1 else {"classes": [0, 1, 2]}
+    size = 1e-100 if params["learning_rate"] < 1 else 1e5  # 1e-100: n is 0 yet, and z is not
+    model = estimator(beta=0.0, l2=5e-324, fit_intercept=False, **params)
+    model.partial_fit([[size]], [1], sample_weight=[size], **first)
+    before = model.z_
+    with pytest.raises(ValueError, match="The model keeps the 1 rows"):
+        model.partial_fit([[1e-300]], [1], sample_weight=[size])
+    np.testing.assert_array_equal(model.z_, before)
+
+
 @pytest.mark.parametrize(("estimator", "n_classes"), KINDS)
 @pytest.mark.parametrize("scale", [1e-170, 1e-310, 1e170])
 def test_rows_out_of_the_range_of_auto_are_refused(scale, estimator, n_classes):
