@@ -56,6 +56,11 @@ except ImportError:  # scikit-learn below 1.9
 BLOCK = 2**23
 WORK_OF_A_THREAD = 2**18  # weights, some milliseconds: less does not pay for a thread's start
 HISTORY = ("n_iter_", "best_iter_", "loss_curve_", "validation_curve_", "progressive_loss_")
+NO_NUMBER = (  # what numpy says of strings, of dicts, and of dates beside numbers
+    "could not convert string",
+    "argument must be a string or a real number",
+    "could not be promoted",
+)
 MANY_ROWS = 200  # early_stopping="auto" holds out rows of more than these
 
 
@@ -308,9 +313,8 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
 
     def _check(self, X, y, sample_weight, dtype, reset):
         """Return the arguments as checked arrays."""
-        checks = {"accept_sparse": "csr", "dtype": dtype, "reset": reset}
         with np.errstate(invalid="ignore"):  # scikit-learn's sum warns where huge numbers cancel
-            X, y = validate_data(self, X, y, ensure_all_finite=False, **checks)
+            X, y = _validate(self, X, y, dtype=dtype, reset=reset)
         _check_finite(X, self)
         return X, y, _check_sample_weight(sample_weight, X.shape[0])
 
@@ -572,8 +576,7 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
         """Return the linear predictor, of shape (n_samples, n_outputs)."""
         check_is_fitted(self)
         dtype = self._coef.dtype if hasattr(self, "_coef") else self._state.dtype
-        checks = {"accept_sparse": "csr", "dtype": dtype, "reset": False}
-        X = validate_data(self, X, ensure_all_finite=False, **checks)
+        X = _validate(self, X, dtype=dtype, reset=False)
         if not sparse.issparse(X):
             with np.errstate(all="ignore"):
                 raws = X @ self._weights() + self.intercept_
@@ -606,8 +609,7 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
 
     def _step_bounds(self, X):
         """Return how far a gradient of 1 would move the linear predictor of each row."""
-        checks = {"accept_sparse": "csr", "dtype": self._state.dtype, "reset": False}
-        X = validate_data(self, X, ensure_all_finite=False, **checks)
+        X = _validate(self, X, dtype=self._state.dtype, reset=False)
         _check_finite(X, self)
         rows = _as_rows(X)
         row = np.repeat(np.arange(X.shape[0]), np.diff(rows.indptr))
@@ -776,15 +778,49 @@ def _in_threads(function, calls):
     return parallel(delayed(function)(*call) for call in calls)
 
 
+def _validate(estimator, *arrays, **checks):
+    """Return X, and y if given, as scikit-learn checks them; say which columns are no numbers."""
+    try:
+        return validate_data(
+            estimator, *arrays, accept_sparse="csr", ensure_all_finite=False, **checks
+        )
+    except (ValueError, TypeError) as error:
+        if not any(words in str(error) for words in NO_NUMBER):
+            raise
+        names = getattr(arrays[0], "columns", [])
+        columns = [name for name in names if not _is_numeric(arrays[0][[name]])]
+        raise type(error)(
+            f"{error}. X must be numbers{f', and columns {columns} are not' if columns else ''}. "
+            "ColumnHasher makes them of a table, HashingVectorizer of texts, FeatureHasher of "
+            "dicts."
+        ) from error
+
+
+def _is_numeric(column):
+    try:
+        check_array(column, dtype=np.float64, ensure_all_finite=False)
+    except (ValueError, TypeError):
+        return False
+    return True
+
+
+def numbers(array, name):
+    """Return an array as float64; errors say its name."""
+    try:
+        return check_array(array, dtype=np.float64, ensure_2d=False, input_name=name)
+    except (ValueError, TypeError) as error:
+        if not any(words in str(error) for words in NO_NUMBER):
+            raise
+        raise type(error)(f"{name} must be numbers: {error}") from error
+
+
 def _check_sample_weight(sample_weight, n_samples):
     """Return the weights as float64: finite, 0 or more, one a row."""
     if sample_weight is None:
         return np.ones(n_samples)
     if isinstance(sample_weight, Real):
         sample_weight = np.full(n_samples, sample_weight)
-    sample_weight = check_array(
-        sample_weight, dtype=np.float64, ensure_2d=False, input_name="sample_weight"
-    )
+    sample_weight = numbers(sample_weight, "sample_weight")
     if sample_weight.ndim != 1:
         raise ValueError(
             f"Sample weights must be a scalar or a 1D array, got {sample_weight.ndim}D."
@@ -801,7 +837,7 @@ def _check_init(init, name, shape):
     if sparse.issparse(init):
         init = init.toarray()
     init = np.atleast_1d(init)
-    init = check_array(init, dtype=np.float64, ensure_2d=False, input_name=name)
+    init = numbers(init, name)
     if init.shape != shape and (1, *init.shape) != shape:
         raise ValueError(f"{name}.shape == {init.shape}, expected {shape}!")
     return init.reshape(shape)

@@ -5,10 +5,9 @@ from typing import ClassVar
 
 import numpy as np
 from sklearn.base import RegressorMixin, _fit_context
-from sklearn.utils import check_array
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from ._base import BaseFtrl
+from ._base import BaseFtrl, numbers
 from ._kernel import REGRESSOR_LOSSES, Loss
 
 
@@ -304,7 +303,7 @@ class FtrlRegressor(RegressorMixin, BaseFtrl):
 
     def _encode(self, y, fresh):
         """Return y as float64."""
-        y = check_array(y, dtype=np.float64, ensure_2d=False, input_name="y")
+        y = numbers(y, "y")
         if self.loss == "poisson" and y.min() < 0:
             raise ValueError('Negative values in y: loss="poisson" is for values of 0 or more.')
         return y

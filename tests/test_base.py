@@ -831,3 +831,29 @@ def test_a_saved_model_goes_on_to_the_same_bits(copied, kind):
     other = copied(model)
     np.testing.assert_array_equal(model.predict(X), other.predict(X))
     assert_same_bits(partial_fit(model, X, y), partial_fit(other, X, y))
+
+
+def test_columns_that_are_no_numbers_are_named(kind):
+    estimator, y = kind
+    frame = pd.DataFrame(
+        {"site": "news", "views": np.arange(60.0), "ad": pd.Categorical(["x"] * 60)}
+    )
+    learned = estimator().fit(frame[["views"]].assign(site=1.0, ad=1.0)[frame.columns], y)
+    for table in (frame, pl.from_pandas(frame)):
+        for call in (lambda X: estimator().fit(X, y), learned.predict):
+            with pytest.raises(ValueError, match=r"columns \['site', 'ad'\] are not. ColumnHasher"):
+                call(table)
+
+
+@pytest.mark.parametrize("rows", [["a text"] * 60, [{"site": "news"}] * 60], ids=["text", "dicts"])
+def test_rows_that_are_no_numbers_are_told_what_makes_them_so(rows, kind):
+    estimator, y = kind
+    with pytest.raises((ValueError, TypeError), match=r"HashingVectorizer of texts, FeatureHasher"):
+        estimator().fit(rows, y)
+
+
+@pytest.mark.parametrize("name", ["sample_weight", "coef_init"])
+def test_an_argument_that_is_no_number_is_named(name, kind):
+    estimator, y = kind
+    with pytest.raises(ValueError, match=f"{name} must be numbers"):
+        estimator().fit(random_rows(), y, **{name: ["heavy"] * 60})

@@ -31,7 +31,7 @@ def test_targets_of_any_number_type_are_learned(dtype):
 
 
 def test_targets_that_are_no_numbers_are_refused():
-    with pytest.raises(ValueError, match="could not convert string to float"):
+    with pytest.raises(ValueError, match="y must be numbers: could not convert string to float"):
         FtrlRegressor().fit(random_rows(), np.full(60, "many"))
 
 
