@@ -202,7 +202,7 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
                     "counts as well)."
                 )
             validate = None
-            if X_val is not None or y_val is not None:
+            if any(given is not None for given in (X_val, y_val, sample_weight_val)):
                 validate = self._validation(X_val, y_val, sample_weight_val)
             elif self.early_stopping is True or (
                 self.early_stopping == "auto" and batch.order.size > MANY_ROWS and self.max_iter > 1
@@ -344,14 +344,19 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
     def _validation(self, X, y, sample_weight):
         """Return a function that judges the model by rows of the caller's."""
         if X is None or y is None:
-            raise ValueError("X_val and y_val must be given together.")
+            raise ValueError(
+                "X_val and y_val must be given together, and sample_weight_val with both."
+            )
         if self.early_stopping is False:
             raise ValueError("X_val is for early stopping, and early_stopping is False.")
-        rows, labels, weights = self._check(X, y, sample_weight, self._state.dtype, False)
+        try:
+            rows, labels, weights = self._check(X, y, sample_weight, self._state.dtype, False)
+            targets = _frozen(self._encode(labels, False), np.float64)
+        except ValueError as error:
+            raise ValueError(f"In X_val, y_val or sample_weight_val: {error}") from error
         order = np.flatnonzero(weights)
         if not order.size:
             raise ValueError("sample_weight_val must contain at least one non-zero number.")
-        targets = _frozen(self._encode(labels, False), np.float64)
         if self.scoring is not None:
             return self._scorer(X, y, weights)
         return functools.partial(self._mean_loss, Batch(_as_rows(rows), targets, weights, order))

@@ -17,7 +17,9 @@ from ._kernel import CLASSIFIER_LOSSES, Loss
 def _gives_probabilities(estimator):
     loss = getattr(estimator, "_learned_loss", estimator.loss)
     if loss not in ("log_loss", "modified_huber"):
-        raise AttributeError(f"loss={loss!r} gives no probabilities.")
+        raise AttributeError(
+            f'loss={loss!r} gives no probabilities; "log_loss" and "modified_huber" do.'
+        )
     return True
 
 
@@ -26,6 +28,20 @@ def _bounds_log_odds(estimator):
     if loss != "log_loss" or len(getattr(estimator, "classes_", [0, 1])) != 2:
         raise AttributeError("uncertainty_score is for the log loss of two classes.")
     return True
+
+
+def _check_labels(y):
+    """Raise scikit-learn's error for what is no label; of mixed types, name them."""
+    try:
+        check_classification_targets(y)
+    except (ValueError, TypeError) as error:
+        types = sorted({type(label).__name__ for label in y}) if y.dtype == object else []
+        if len(types) < 2:
+            raise
+        raise ValueError(
+            f"y has labels of the types {types}, and they must be of one type. Leave out rows "
+            "whose label is missing."
+        ) from error
 
 
 def _modified_huber_proba(raw):
@@ -474,15 +490,18 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
     def _encode(self, y, fresh, classes=None):
         """Return the index of each label in classes_."""
         if fresh:
+            labels = classes
             if classes is None:
-                classes = y if y.dtype == object else np.unique(y)
+                labels = y if y.dtype == object else np.unique(y)
                 # A look at all labels is slow, but it warns of too many classes.
-                check_classification_targets(y if classes.size > 20 else classes)
-            self.classes_ = np.unique(classes)
+                _check_labels(y if labels.size > 20 else labels)
+            self.classes_ = np.unique(labels)
             if self.classes_.size < 2:
+                where = "y" if classes is None else "classes"
                 raise ValueError(
                     "The number of classes has to be greater than one; got "
-                    f"{self.classes_.size} class."
+                    f"{self.classes_.size} class in {where}, {self.classes_.tolist()}. Where the "
+                    "others are yet to come, name them all: partial_fit(X, y, classes=...)."
                 )
         elif classes is not None and not np.array_equal(self.classes_, np.unique(classes)):
             raise ValueError(
@@ -512,8 +531,10 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
         except TypeError:  # labels that cannot be compared, as strings and numbers
             unseen = y
         if unseen.size:
+            known = self.classes_.tolist()
+            unseen = [label for label in dict.fromkeys(unseen.tolist()) if label not in known]
             raise ValueError(
-                f"y contains previously unseen labels: {np.unique(unseen)[:5]} are not among "
+                f"y contains previously unseen labels: {unseen[:5]} are not among "
                 f"classes_, {self.classes_!r}."
             )
         return index

@@ -121,10 +121,21 @@ def test_partial_fit_refuses_other_labels_and_changes_nothing(y, classes, messag
 
 
 def test_one_class_is_refused():
-    with pytest.raises(ValueError, match="greater than one; got 1 class"):
+    with pytest.raises(ValueError, match=r"greater than one; got 1 class in y, \[0.0\]"):
         FtrlClassifier().fit(random_rows(), np.zeros(60))
-    with pytest.raises(ValueError, match="greater than one; got 1 class"):
+    with pytest.raises(ValueError, match=r"greater than one; got 1 class in classes, \[0\]"):
         FtrlClassifier().partial_fit(random_rows(), np.zeros(60), classes=[0])
+
+
+@pytest.mark.parametrize("odd", [None, 7])
+def test_labels_of_more_than_one_type_are_named(odd):
+    y = np.array(["yes", "no", "maybe"] * 20, dtype=object)
+    model = FtrlClassifier().partial_fit(random_rows(), y, classes=["maybe", "no", "yes"])
+    y[1::3] = odd
+    with pytest.raises(ValueError, match=rf"the types \['{type(odd).__name__}', 'str'\]"):
+        FtrlClassifier().fit(random_rows(), y)
+    with pytest.raises(ValueError, match=rf"labels: \[{odd}\] are not among"):
+        model.partial_fit(random_rows(), y)
 
 
 def test_warm_start_refuses_a_new_class():

@@ -168,12 +168,16 @@ def test_partial_fit_forgets_what_a_fit_before_was_judged_by():
 
 BAD = {
     "X_val and y_val must be given together": {"X_val": np.ones((3, 60))},
+    "and sample_weight_val with both": {"sample_weight_val": [1, 1]},
     "sample_weight_val must contain": {
         "X_val": np.ones((2, 60)),
         "y_val": [0, 1],
         "sample_weight_val": [0, 0],
     },
-    "X has 3 features": {"X_val": np.ones((2, 3)), "y_val": [0, 1]},
+    "In X_val, y_val or sample_weight_val: X has 3 features": {
+        "X_val": np.ones((2, 3)),
+        "y_val": [0, 1],
+    },
     "unseen labels": {"X_val": np.ones((2, 60)), "y_val": [0, 7]},
     "contains NaN": {"X_val": np.full((2, 60), np.nan), "y_val": [0, 1]},
 }
