@@ -352,11 +352,15 @@ class ColumnHasher(TransformerMixin, BaseEstimator):
             raise ValueError(f"Columns of X have the same name: {twice}.")
         fitted = set(getattr(self, "feature_names_in_", names))
         if fitted != set(names):
-            raise ValueError(
-                f"X has {len(names)} features, but ColumnHasher is expecting {len(fitted)} "
-                f"features as input. Missing: {sorted(fitted - set(names))}; unknown: "
-                f"{sorted(set(names) - fitted)}."
-            )
+            told = "The columns of X are not those of fit."
+            if len(fitted) != len(names):
+                told = (
+                    f"X has {len(names)} features, but ColumnHasher is expecting {len(fitted)} "
+                    "features as input."
+                )
+            odd = {"Missing": fitted - set(names), "unknown": set(names) - fitted}
+            odd = "; ".join(f"{what}: {sorted(those)}" for what, those in odd.items() if those)
+            raise ValueError(f"{told} {odd}.")
         numeric = self.numeric if isinstance(self.numeric, dict) else {}
         order = min(self.interactions, len(names)) if isinstance(self.interactions, Integral) else 1
         tuples = self.interactions if isinstance(self.interactions, list | tuple) else []
@@ -474,7 +478,7 @@ def _as_table(X):
         import pyarrow as pa
     except ImportError as error:
         raise ImportError(
-            "ColumnHasher reads tables with pyarrow: pip install sklearn-ftrl[arrow]"
+            'ColumnHasher reads tables with pyarrow: pip install "sklearn-ftrl[arrow]"'
         ) from error
 
     if hasattr(X, "iloc") and hasattr(X, "columns"):  # pandas' own stream has the index as well
@@ -485,8 +489,16 @@ def _as_table(X):
         try:
             table = X if isinstance(X, pa.Table) else pa.table(X)
         except (TypeError, ValueError, NotImplementedError) as error:
-            raise TypeError(f"X cannot be read as an Arrow table: {error}") from error
+            raise TypeError(
+                f"X cannot be read as an Arrow table: {error}. A table has columns: of a "
+                "DataFrame, one row is df.iloc[[i]], and one column df[[name]]."
+            ) from error
         names, columns = table.column_names, table.columns
+    elif isinstance(X, list | tuple) and X and isinstance(X[0], Mapping):
+        raise TypeError(
+            "X is a list of dicts, not a table. pyarrow.Table.from_pylist(X) and "
+            "pandas.DataFrame(X) make one of it."
+        )
     else:
         dtype = None if hasattr(X, "dtype") else object  # [1, "a"] is not ["1", "a"] yet
         X = check_array(X, dtype=dtype, ensure_all_finite=False, ensure_min_samples=0)
@@ -498,11 +510,19 @@ def _as_table(X):
     if not all(isinstance(name, str) for name in names):
         raise TypeError(f"The names of columns must all be strings, got {names}.")
     for j, name in enumerate(names):
+        if columns[j] is None or np.isscalar(columns[j]):  # pyarrow takes a text for a list
+            raise TypeError(
+                f"Column {name!r} is not a list of values, but one: {columns[j]!r}. As a table of "
+                "one row, it is a list too: [value]."
+            )
         try:
             if not isinstance(columns[j], pa.ChunkedArray):
                 columns[j] = pa.array(columns[j], from_pandas=True)
         except (TypeError, ValueError, NotImplementedError, OverflowError) as error:
-            raise TypeError(f"Column {name!r} cannot be read: {error}") from error
+            raise TypeError(
+                f"Column {name!r} cannot be read: {error}. Its values must be of one type; "
+                "astype(str) makes texts of them."
+            ) from error
     return pa.Table.from_arrays(columns, names=names)
 
 

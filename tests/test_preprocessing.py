@@ -631,6 +631,11 @@ def test_a_product_too_large_is_an_error():
         (["a", "b"], ValueError, "2D array"),
         (pd.Series(["a"]), TypeError, "Arrow table"),
         (pa.array(["a"]), TypeError, "Arrow table"),
+        ([{"a": "x"}], TypeError, r"list of dicts, not a table. pyarrow.Table.from_pylist"),
+        ({"site": "news", "ad": "cars"}, TypeError, "Column 'site' is not a list .* one: 'news'"),
+        ({"a": None}, TypeError, "Column 'a' is not a list"),
+        (pd.DataFrame({"a": ["x"], "b": [1]}).iloc[0], TypeError, r"one row is df.iloc\[\[i\]\]"),
+        (pd.DataFrame({"a": ["x", 1]}), TypeError, r"Column 'a' cannot be read: .* astype\(str\)"),
         (sparse.eye(2).todok(), TypeError, "[Ss]parse"),
         (sparse.eye_array(2).tocsr(), TypeError, "[Ss]parse"),
     ],
@@ -648,6 +653,12 @@ def test_columns_that_fit_did_not_see_are_named():
     assert_equal(
         hasher.transform({"b": ["x"], "a": [1]}), ColumnHasher().transform({"a": [1], "b": ["x"]})
     )
+    with pytest.raises(
+        ValueError, match=r"columns of X are not those of fit. Missing: \['a', 'b'\]"
+    ):
+        hasher.transform(np.ones((1, 2)))
+    with pytest.raises(ValueError, match=r"expecting 2 features as input. Missing: \['b'\]\.$"):
+        hasher.transform({"a": [1]})
     with pytest.raises(ValueError, match=r"Missing: \['b'\]; unknown: \['c', 'd'\]"):
         hasher.transform({"a": [1], "c": [1], "d": [2]})
     hasher.fit().transform({"c": [1]})
@@ -796,5 +807,5 @@ def test_pyarrow_is_imported_when_a_table_comes_and_named_when_it_is_missing(mon
     )
     subprocess.run([sys.executable, "-c", code], check=True)
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(ImportError, match=r"pip install sklearn-ftrl\[arrow\]"):
+    with pytest.raises(ImportError, match=r'pip install "sklearn-ftrl\[arrow\]"'):
         ColumnHasher().transform({"a": ["x"]})
