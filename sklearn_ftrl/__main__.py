@@ -1,5 +1,6 @@
-"""Print versions and compile the kernel, default options, for all rows: python -m sklearn_ftrl."""
+"""Print versions and compile what default options need: python -m sklearn_ftrl."""
 
+import contextlib
 import itertools
 import platform
 import time
@@ -9,6 +10,7 @@ import numpy as np
 from scipy import sparse
 
 from . import FtrlClassifier, __version__
+from .preprocessing import ColumnHasher
 
 
 def main():
@@ -22,9 +24,13 @@ def main():
         X = sparse.csr_array(np.eye(3, dtype=dtype))
         X.indices = X.indices.astype(index_dtype)
         for y in ([0, 1, 1], [0, 1, 2]):
-            model = FtrlClassifier(max_iter=1, tol=None).fit(X, y)
+            model = FtrlClassifier(max_iter=1, tol=None, early_stopping=True).fit(X, y)
             model.predict(X)
             model.predict(X[:1])
+        with contextlib.suppress(ImportError):  # without pyarrow there are no tables
+            ColumnHasher(2**31 if index_dtype is np.int64 else 2, dtype=dtype).transform(
+                {"a": ["b"]}
+            )
     print(f"compiled in {time.perf_counter() - start:.1f} s")
 
 
