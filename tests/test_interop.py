@@ -1,8 +1,12 @@
 """Tools that take any estimator take these, and what they say of them is right."""
 
+import importlib
+
 import numpy as np
+import pandas as pd
 import pytest
 from oracle import random_rows, random_targets
+from sklearn import config_context, get_config
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import StackingClassifier, VotingClassifier
@@ -18,8 +22,10 @@ from sklearn.model_selection import (
     learning_curve,
 )
 from sklearn.multioutput import MultiOutputClassifier, MultiOutputRegressor
+from sklearn.pipeline import make_pipeline
 
-from sklearn_ftrl import FtrlClassifier, FtrlRegressor
+from sklearn_ftrl import SKOPS_TRUSTED, FtrlClassifier, FtrlRegressor
+from sklearn_ftrl.preprocessing import ColumnHasher
 
 pytestmark = pytest.mark.compiled  # many models
 
@@ -134,16 +140,46 @@ def test_learning_curves_learn_on_from_part_to_part(table):
     assert scores[-1].mean() > 0.9
 
 
-@pytest.mark.parametrize("estimator", [FtrlClassifier, FtrlRegressor])
-def test_skops_needs_to_trust_this_package_s_types_alone(estimator):
+@pytest.mark.parametrize("way", ["fit", "early stopping", "partial_fit", "sparsify", "densify"])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize(
+    ("estimator", "n_classes"), [(FtrlClassifier, 2), (FtrlClassifier, 4), (FtrlRegressor, 9)]
+)
+def test_skops_loads_every_model_if_it_trusts_what_is_exported(estimator, n_classes, dtype, way):
     io = pytest.importorskip("skops.io")
-    X, y = random_rows(), random_targets()
-    model = estimator(learning_rate=0.5, beta=1.0).fit(X, y)
+    X, y = random_rows().astype(dtype), random_targets(n_classes=n_classes)
+    model = estimator(early_stopping=way == "early stopping", max_iter=2, tol=None)
+    if way == "partial_fit":
+        model.partial_fit(X, y, **({"classes": np.unique(y)} if n_classes < 9 else {}))
+    else:
+        model.fit(X, y)
+    if way in ("sparsify", "densify"):
+        getattr(model.sparsify(), way)()
     data = io.dumps(model)
-    untrusted = io.get_untrusted_types(data=data)
-    assert all(name.startswith("sklearn_ftrl.") for name in untrusted)
-    loaded = io.loads(data, trusted=untrusted)
-    np.testing.assert_array_equal(loaded.predict(X), model.predict(X))
+    assert set(io.get_untrusted_types(data=data)) <= set(SKOPS_TRUSTED)
+    loaded = io.loads(data, trusted=SKOPS_TRUSTED)
+    raws = [getattr(m, "decision_function", m.predict)(X) for m in (loaded, model)]
+    np.testing.assert_array_equal(*raws)
+    if not hasattr(model, "z_"):
+        return
     for copy in [loaded, model]:
         copy.partial_fit(X, y)
     np.testing.assert_array_equal(loaded.z_, model.z_)
+
+
+def test_skops_loads_a_pipeline_of_tables_and_sparse_arrays():
+    io = pytest.importorskip("skops.io")
+    table = pd.DataFrame({"site": ["news", "mail"] * 5, "views": range(10)})
+    hasher = ColumnHasher(2**8, numeric={"views": "bin"}, dtype=np.float32)
+    model = make_pipeline(hasher, FtrlClassifier(tol=None)).fit(table, [0, 1] * 5)
+    if "sparse_interface" in get_config():  # scikit-learn 1.9
+        with config_context(sparse_interface="sparray"):
+            model[-1].sparsify()
+    loaded = io.loads(io.dumps(model), trusted=SKOPS_TRUSTED)
+    np.testing.assert_array_equal(loaded.predict_proba(table), model.predict_proba(table))
+
+
+def test_every_exported_name_is_that_of_a_type():
+    for name in SKOPS_TRUSTED:
+        module, _, type_ = name.rpartition(".")
+        assert isinstance(getattr(importlib.import_module(module), type_), type)
