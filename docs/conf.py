@@ -36,6 +36,7 @@ nitpick_ignore_regex = [("py:.*", r"(sklearn|numpy|scipy|pandas|matplotlib)\..*"
 
 autosummary_generate = True
 autodoc_typehints = "none"
+toc_object_entries_show_parents = "hide"  # beside the page there is no room for them
 numpydoc_show_class_members = False  # the template lists them, with their docstrings
 numpydoc_class_members_toctree = False
 
