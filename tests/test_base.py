@@ -838,11 +838,11 @@ def test_columns_that_are_no_numbers_are_named(kind):
     frame = pd.DataFrame(
         {"site": "news", "views": np.arange(60.0), "ad": pd.Categorical(["x"] * 60)}
     )
-    learned = estimator().fit(frame[["views"]].assign(site=1.0, ad=1.0)[frame.columns], y)
-    for table in (frame, pl.from_pandas(frame)):
+    for make in (pd.DataFrame, pl.from_pandas):
+        learned = estimator().fit(make(frame.assign(site=1.0, ad=1.0)), y)
         for call in (lambda X: estimator().fit(X, y), learned.predict):
             with pytest.raises(ValueError, match=r"columns \['site', 'ad'\] are not. ColumnHasher"):
-                call(table)
+                call(make(frame))
 
 
 @pytest.mark.parametrize("rows", [["a text"] * 60, [{"site": "news"}] * 60], ids=["text", "dicts"])
