@@ -44,7 +44,7 @@ class Prox(NamedTuple):
     that does not pay for the option.
     """
 
-    rate: float  # a factor of the learning rate
+    rate: float  # a factor of the learning rate: 1 but for the intercept
     beta: float
     l1: float
     l2: float
@@ -122,7 +122,9 @@ def learn_one_output(
             z[k], root_n[k], x[k] = 0.0, 0.0, 0.0
 
         inverse_alpha = 1.0 / rates[min(learned, rates.size - 1)]
-        bias = weight(intercept[Z, 0], intercept[ROOT_N, 0], inverse_alpha, intercept_prox)
+        # Not divided within weight and step: REORDER would do so for each coordinate.
+        slowness = inverse_alpha / intercept_prox.rate
+        bias = weight(intercept[Z, 0], intercept[ROOT_N, 0], slowness, intercept_prox)
         raw, w_sum, root_n_sum = 0.0, 0.0, 0.0
         for k in range(padded):
             w[k] = weight(z[k], root_n[k], inverse_alpha, prox)
@@ -165,7 +167,7 @@ def learn_one_output(
                 1.0,
                 abs(bias),
                 intercept[ROOT_N, 0],
-                slowest,
+                slowest / intercept_prox.rate,
                 intercept_prox,
                 LARGEST,
             )
@@ -189,7 +191,7 @@ def learn_one_output(
                 bias,
                 shrink_bias * gradient,
                 1.0,
-                inverse_alpha,
+                inverse_alpha / intercept_prox.rate,
                 intercept_prox,
                 clip,
             )
@@ -200,7 +202,6 @@ def learn_one_output(
 def weight(z, root_n, inverse_alpha, prox):
     """Return the weight that (z, n) stands for: exactly 0 while abs(z) <= l1."""
     beyond_l1 = min(max(z, -prox.l1), prox.l1) - z
-    inverse_alpha /= prox.rate
     curvature = (prox.beta + n_to_the_p(root_n, prox.power)) * inverse_alpha + prox.l2
     return beyond_l1 / curvature if curvature > 0.0 else 0.0
 
@@ -212,7 +213,6 @@ def step(z, root_n, w, gradient, x, inverse_alpha, prox, clip):
     if clip is not None:
         g = min(max(g, -clip.value), clip.value)
     grown = math.sqrt(root_n * root_n + g * g)
-    inverse_alpha /= prox.rate
     sigma = (n_to_the_p(grown, prox.power) - n_to_the_p(root_n, prox.power)) * inverse_alpha
     return z + g + (shrinkage(x, prox.l2_shrinkage) - sigma) * w, grown
 
@@ -241,7 +241,6 @@ def fits(gradient, square, w_sum, root_n_sum, inverse_alpha, prox, largest):
     if gradient > 0.0:
         root_n_sum += gradient * math.sqrt(square)
     shrunk = shrinkage(1.0, prox.l2_shrinkage)
-    inverse_alpha /= prox.rate
     slope = prox.beta + n_to_the_p(root_n_sum, prox.power)
     z = prox.l1 + root_n_sum + (slope * inverse_alpha + prox.l2 + shrunk) * w_sum
     # REORDER lets a step multiply its factors in any order: no two of them may overflow.
@@ -294,9 +293,10 @@ def learn_outputs(
         size = (indptr[i + 1] - start) & POSITIVE
 
         inverse_alpha = 1.0 / rates[min(learned, rates.size - 1)]
+        slowness = inverse_alpha / intercept_prox.rate
         bias_sum, bias_root_n_sum = 0.0, 0.0
         for c in range(n_outputs):
-            bias[c] = weight(intercept[Z, c], intercept[ROOT_N, c], inverse_alpha, intercept_prox)
+            bias[c] = weight(intercept[Z, c], intercept[ROOT_N, c], slowness, intercept_prox)
             raw[c] = bias[c]
             bias_sum += abs(bias[c])
             bias_root_n_sum += intercept[ROOT_N, c]
@@ -348,7 +348,15 @@ def learn_outputs(
         if not (
             abs(value * sample_weight[i]) < LARGEST
             and fits(norm, square, w_sum.sum(), root_n_sum.sum(), slowest, prox, largest)
-            and fits(norm, 1.0, bias_sum, bias_root_n_sum, slowest, intercept_prox, LARGEST)
+            and fits(
+                norm,
+                1.0,
+                bias_sum,
+                bias_root_n_sum,
+                slowest / intercept_prox.rate,
+                intercept_prox,
+                LARGEST,
+            )
         ):
             return total, learned, i
         total += sample_weight[i] * value
@@ -377,7 +385,7 @@ def learn_outputs(
                     bias[c],
                     shrink_bias * gradient[c],
                     1.0,
-                    inverse_alpha,
+                    inverse_alpha / intercept_prox.rate,
                     intercept_prox,
                     clip,
                 )
@@ -503,7 +511,7 @@ def total_loss(loss, y, sample_weight, raws):
 def weights(state, alpha, prox, out):
     """Write the weight of every coordinate to out, of shape (n_features, n_outputs)."""
     n_features, _, n_outputs = state.shape
-    inverse_alpha = 1.0 / alpha
+    inverse_alpha = 1.0 / alpha / prox.rate
     if n_outputs == 1:
         pairs = state.ravel()
         for j in range(n_features):
