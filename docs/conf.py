@@ -1,7 +1,6 @@
 """How Sphinx builds the documentation: ``make -C docs html``, without a network."""
 
 import re
-from pathlib import Path
 
 import matplotlib
 from docutils import nodes
@@ -10,7 +9,6 @@ from docutils.utils.math.latex2mathml import tex2mathml
 import sklearn_ftrl
 
 matplotlib.use("agg")
-HERE = Path(__file__).parent
 
 project = "sklearn-ftrl"
 author = "The sklearn-ftrl developers"
@@ -40,17 +38,8 @@ toc_object_entries_show_parents = "hide"  # beside the page there is no room for
 numpydoc_show_class_members = False  # the template lists them, with their docstrings
 numpydoc_class_members_toctree = False
 
-myst_enable_extensions = ["colon_fence", "dollarmath", "substitution"]
+myst_enable_extensions = ["colon_fence", "dollarmath"]
 myst_heading_anchors = 3
-# What other hands or a run of the benchmarks put here.
-myst_substitutions = {
-    "benchmarks_plot": "![Speed and memory](benchmarks.png)"
-    if (HERE / "benchmarks.png").exists()
-    else "",
-    "distributed": "[Distributed learning](distributed.md)"
-    if (HERE / "distributed.md").exists()
-    else "`sklearn_ftrl.merge`",
-}
 
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
@@ -96,12 +85,6 @@ def _plain_references(app, what, name, obj, options, lines):
         lines[k] = re.sub(r":(?:ref|term):`([^`]*)`", r"\1", line)
 
 
-def _without_pages_to_come(app, docname, source):
-    """Take out of the guide's contents what is not there yet."""
-    if docname == "guide" and not (HERE / "distributed.md").exists():
-        source[0] = source[0].replace("\ndistributed\n", "\n")
-
-
 def _inline_math(translator, node):
     translator.body.append(tex2mathml(node.astext()))
     raise nodes.SkipNode
@@ -115,7 +98,6 @@ def _block_math(translator, node):
 def setup(app):
     """Register the above. MathML needs no script, and so nothing to fetch."""
     app.add_html_math_renderer("mathml", (_inline_math, None), (_block_math, None))
-    app.connect("source-read", _without_pages_to_come)
     app.connect("autodoc-process-docstring", _plain_references)
 
 
