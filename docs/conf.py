@@ -5,6 +5,7 @@ import re
 import matplotlib
 from docutils import nodes
 from docutils.utils.math.latex2mathml import tex2mathml
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401, an example names it
 
 import sklearn_ftrl
 
