@@ -352,8 +352,8 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
         try:
             rows, labels, weights = self._check(X, y, sample_weight, self._state.dtype, False)
             targets = _frozen(self._encode(labels, False), np.float64)
-        except ValueError as error:
-            raise ValueError(f"In X_val, y_val or sample_weight_val: {error}") from error
+        except (ValueError, TypeError) as error:
+            raise type(error)(f"In X_val, y_val or sample_weight_val: {error}") from error
         order = np.flatnonzero(weights)
         if not order.size:
             raise ValueError("sample_weight_val must contain at least one non-zero number.")
@@ -792,8 +792,11 @@ def _validate(estimator, *arrays, **checks):
     except (ValueError, TypeError) as error:
         if not any(words in str(error) for words in NO_NUMBER):
             raise
-        names = getattr(arrays[0], "columns", [])
-        columns = [name for name in names if not _is_numeric(arrays[0][[name]])]
+        X = arrays[0]
+        if hasattr(X, "column_names"):  # of pyarrow, whose columns are arrays
+            columns = [name for name in X.column_names if not _is_numeric(X.select([name]))]
+        else:
+            columns = [name for name in getattr(X, "columns", []) if not _is_numeric(X[[name]])]
         raise type(error)(
             f"{error}. X must be numbers{f', and columns {columns} are not' if columns else ''}. "
             "ColumnHasher makes them of a table, HashingVectorizer of texts, FeatureHasher of "
@@ -806,7 +809,7 @@ def _is_numeric(column):
         check_array(column, dtype=np.float64, ensure_all_finite=False)
     except (ValueError, TypeError):
         return False
-    return True
+    return np.asarray(column).dtype.kind not in "mM"  # dates are, but beside numbers
 
 
 def numbers(array, name):

@@ -532,9 +532,9 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
             unseen = y
         if unseen.size:
             known = self.classes_.tolist()
-            unseen = [label for label in dict.fromkeys(unseen.tolist()) if label not in known]
+            unseen = {repr(label): label for label in unseen.tolist() if label not in known}
             raise ValueError(
-                f"y contains previously unseen labels: {unseen[:5]} are not among "
+                f"y contains previously unseen labels: {list(unseen.values())[:5]} are not among "
                 f"classes_, {self.classes_!r}."
             )
         return index

@@ -510,7 +510,9 @@ def _as_table(X):
     if not all(isinstance(name, str) for name in names):
         raise TypeError(f"The names of columns must all be strings, got {names}.")
     for j, name in enumerate(names):
-        if columns[j] is None or np.isscalar(columns[j]):  # pyarrow takes a text for a list
+        listing = ("__len__", "__arrow_c_array__", "__arrow_c_stream__")
+        is_list = any(hasattr(columns[j], method) for method in listing)
+        if not is_list or np.isscalar(columns[j]):  # pyarrow takes a text for a list
             raise TypeError(
                 f"Column {name!r} is not a list of values, but one: {columns[j]!r}. As a table of "
                 "one row, it is a list too: [value]."

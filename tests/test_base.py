@@ -9,6 +9,7 @@ import joblib
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
 import sklearn
 from hypothesis import given, settings
@@ -838,11 +839,18 @@ def test_columns_that_are_no_numbers_are_named(kind):
     frame = pd.DataFrame(
         {"site": "news", "views": np.arange(60.0), "ad": pd.Categorical(["x"] * 60)}
     )
-    for make in (pd.DataFrame, pl.from_pandas):
+    for make in (pd.DataFrame, pl.from_pandas, pa.Table.from_pandas):
         learned = estimator().fit(make(frame.assign(site=1.0, ad=1.0)), y)
         for call in (lambda X: estimator().fit(X, y), learned.predict):
             with pytest.raises(ValueError, match=r"columns \['site', 'ad'\] are not. ColumnHasher"):
                 call(make(frame))
+
+
+def test_a_column_of_dates_beside_numbers_is_named(kind):
+    estimator, y = kind
+    frame = pd.DataFrame({"day": pd.date_range("2020-01-01", periods=60), "views": 1.0})
+    with pytest.raises(TypeError, match=r"columns \['day'\] are not. ColumnHasher"):
+        estimator().fit(frame, y)
 
 
 @pytest.mark.parametrize("rows", [["a text"] * 60, [{"site": "news"}] * 60], ids=["text", "dicts"])

@@ -634,6 +634,7 @@ def test_a_product_too_large_is_an_error():
         ([{"a": "x"}], TypeError, r"list of dicts, not a table. pyarrow.Table.from_pylist"),
         ({"site": "news", "ad": "cars"}, TypeError, "Column 'site' is not a list .* one: 'news'"),
         ({"a": None}, TypeError, "Column 'a' is not a list"),
+        ({"a": pd.Timestamp("2020-01-01")}, TypeError, "Column 'a' is not a list"),
         (pd.DataFrame({"a": ["x"], "b": [1]}).iloc[0], TypeError, r"one row is df.iloc\[\[i\]\]"),
         (pd.DataFrame({"a": ["x", 1]}), TypeError, r"Column 'a' cannot be read: .* astype\(str\)"),
         (sparse.eye(2).todok(), TypeError, "[Ss]parse"),
