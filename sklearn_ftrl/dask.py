@@ -10,6 +10,7 @@ import dask
 import dask.array as da
 import numpy as np
 from distributed import Future, get_client, wait
+from distributed.client import FutureCancelledError
 from sklearn.base import BaseEstimator, is_classifier
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
@@ -77,20 +78,14 @@ class _DaskFtrl(BaseEstimator):
         if classes is None and is_classifier(local) and not hasattr(local, "_state"):
             labels = [found for found in client.gather(client.map(_labels, parts)) if found.size]
             classes = np.unique(np.concatenate(labels)) if labels else None
-        local = client.scatter(local, hash=False, broadcast=True)
-        for part in parts:
-            start = client.submit(_resolved, local, part, classes)
-            if client.submit(operator.is_not, start, None).result():
-                break
-        else:
-            raise ValueError("No partition has a row that is not 0 and has a weight above 0.")
         groups = defaultdict(list)
         holders = client.who_has(parts)
         for part in parts:
             groups[min(holders.get(part.key, ()), default=None)].append(part)
-        for _ in range(n_rounds):
-            start = _round(client, start, groups)
-        self._local = start.result()
+        try:
+            self._local = _rounds(client, parts, groups, local, classes, n_rounds).result()
+        except FutureCancelledError:  # a worker took the only copy of the start with it
+            self._local = _rounds(client, parts, groups, local, classes, n_rounds).result()
         return self
 
     def _partial_fit(self, X, y, sample_weight, classes=None):
@@ -478,6 +473,20 @@ def _resolved(local, part, classes):
     batch, _ = model._take(X, y, *(sample_weight or [None]), fresh, n_passes=1, **known)
     scales = getattr(model, "_scales", None)
     return model if batch.order.size and (scales is None or scales.n_rows) else None
+
+
+def _rounds(client, parts, groups, local, classes, n_rounds):
+    """Return a future of the model after all rounds from a local estimator."""
+    local = client.scatter(local, hash=False, broadcast=True)
+    for part in parts:
+        start = client.submit(_resolved, local, part, classes)
+        if client.submit(operator.is_not, start, None).result():
+            break
+    else:
+        raise ValueError("No partition has a row that is not 0 and has a weight above 0.")
+    for _ in range(n_rounds):
+        start = _round(client, start, groups)
+    return start
 
 
 def _round(client, start, groups):

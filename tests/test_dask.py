@@ -213,6 +213,24 @@ def test_a_worker_killed_in_a_round_changes_nothing(client, killed):
     assert_same(model, by_hand(parts, 3, untrained()))
 
 
+def test_a_start_lost_with_a_worker_is_sent_again(client, monkeypatch):
+    parts = [rows(seed) for seed in range(2)]
+    module = sys.modules["sklearn_ftrl.dask"]
+    rounds, calls = module._rounds, []
+
+    def lost_once(client, *arguments):
+        future = rounds(client, *arguments)
+        calls.append(future)
+        if len(calls) == 1:
+            future.cancel()
+        return future
+
+    monkeypatch.setattr(module, "_rounds", lost_once)
+    model = DaskFtrlClassifier(**NUMBERS).fit(*placed(client, parts))
+    assert len(calls) == 2
+    assert_same(model, by_hand(parts, 3, untrained()))
+
+
 def test_data_lost_with_a_worker_is_an_error_and_the_model_stays(client, killed):
     model = DaskFtrlClassifier(**NUMBERS)
     killed.touch()
