@@ -1,3 +1,5 @@
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from joblib import parallel_config
@@ -76,3 +78,23 @@ def test_a_row_that_is_not_finite_is_named_by_its_thread():
     with pytest.raises(ValueError, match="row 45 is not finite"):
         model.fit(X, y)
     assert model.t_ == 45
+
+
+@pytest.mark.parametrize("n_classes", [2, 5])
+def test_predicting_while_another_thread_learns_is_safe_and_changes_nothing(n_classes):
+    X, y = random_rows(), random_targets(n_classes=n_classes)
+    alone, watched = (FtrlClassifier(**FEW).partial_fit(X, y, np.unique(y)) for _ in range(2))
+
+    def learn(model):
+        for _ in range(50):
+            model.partial_fit(X, y)
+
+    learn(alone)
+    with ThreadPoolExecutor(1) as pool:
+        learning = pool.submit(learn, watched)
+        n_seen = 0
+        while not learning.done() or not n_seen:
+            assert watched.predict_proba(X).sum(axis=1) == pytest.approx(1)
+            n_seen += 1
+        learning.result()
+    np.testing.assert_array_equal(watched.coef_, alone.coef_)
