@@ -201,16 +201,18 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
                     "Sample weights must contain at least one non-zero number (class_weight "
                     "counts as well)."
                 )
-            validate = None
+            validate = held_out = None
             if any(given is not None for given in (X_val, y_val, sample_weight_val)):
                 validate = self._validation(X_val, y_val, sample_weight_val)
             elif self.early_stopping is True or (
                 self.early_stopping == "auto" and batch.order.size > MANY_ROWS and self.max_iter > 1
             ):
-                batch, validate = self._hold_out(batch, X, y, sample_weight, random_state)
+                batch, held_out, validate = self._hold_out(batch, X, y, sample_weight, random_state)
             if init:
                 self._start_from(coef_init, intercept_init)
         self._make_epochs(batch, validate, random_state, task, told)
+        if held_out:  # they have chosen the pass, and no row is to be lost
+            self._learn(held_out)
         task.call_on_fit_task_end(**told, reconstruction_attributes=self._snapshot)
         return self
 
@@ -319,7 +321,7 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
         return X, y, _check_sample_weight(sample_weight, X.shape[0])
 
     def _hold_out(self, batch, X, y, sample_weight, random_state):
-        """Return the rows to learn, and a function that judges the model by the others."""
+        """Return the rows to learn, the others, and a function that judges the model by those."""
         strata = None
         if self.shuffle and is_classifier(self):
             strata = batch.targets[batch.order]
@@ -339,7 +341,7 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
         else:
             X = X.tocsr() if sparse.issparse(X) else X
             validate = self._scorer(*(_safe_indexing(a, held_out) for a in (X, y, sample_weight)))
-        return batch._replace(order=learned), validate
+        return batch._replace(order=learned), batch._replace(order=held_out), validate
 
     def _validation(self, X, y, sample_weight):
         """Return a function that judges the model by rows of the caller's."""

@@ -121,12 +121,13 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
     n_iter_no_change : int, default=5
         Passes without gain before ``fit`` ends.
     early_stopping : bool or "auto", default="auto"
-        Whether ``fit`` holds rows out and gives back the model of the pass that judged them
+        Whether ``fit`` holds rows out and goes back to the model of the pass that judged them
         best. "auto": if ``X_val`` is given, or if there are more than 200 rows and passes to
         choose between.
     validation_fraction : float, default=0.1
         Part of the rows that are held out, between 0 and 1: drawn at random, with the
-        classes in proportion, or the last ones if not ``shuffle``. They are not learned.
+        classes in proportion, or the last ones if not ``shuffle``. At the end they are
+        learned too, once.
     scoring : str, callable or None, default=None
         A scorer of scikit-learn's that judges the rows held out. None: their mean loss.
     shuffle : bool, default=True
@@ -169,7 +170,7 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
         Passes made by the last call; 1 in ``partial_fit``.
     best_iter_ : int
         Of ``fit``: the last pass that gained more than ``tol``. Where rows were held out, the
-        model is that of this pass.
+        model is that of this pass, which then learned them.
     loss_curve_ : list of float
         The weighted mean loss of each pass of the last call. Each row is judged just
         before it is learned.

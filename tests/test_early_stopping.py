@@ -56,18 +56,22 @@ def test_fit_ends_n_iter_no_change_epochs_after_the_best(n_classes):
     assert model.best_iter_ == np.argmin(model.validation_curve_) + 1
 
 
-def test_rows_held_out_are_not_learned():
-    X, y = noisy()
-    model = FtrlClassifier(early_stopping=True, validation_fraction=0.25, max_iter=1, tol=None)
-    assert model.fit(X, y).t_ == 150
-
-
-def test_without_shuffling_the_last_rows_are_held_out():
+def test_without_shuffling_the_last_rows_are_held_out_and_learned_at_the_end():
     X, y = noisy()
     params = {"max_iter": 3, "tol": None, "shuffle": False, **NUMBERS}
     held_out = FtrlClassifier(early_stopping=True, validation_fraction=0.1, **params).fit(X, y)
     given = FtrlClassifier(**params).fit(X[:180], y[:180], X_val=X[180:], y_val=y[180:])
     assert held_out.validation_curve_ == given.validation_curve_
+    given.partial_fit(X[180:], y[180:])
+    np.testing.assert_array_equal(held_out.z_, given.z_)
+    assert held_out.t_ == given.t_
+
+
+def test_rows_drawn_as_held_out_are_learned_once_whatever_the_passes():
+    X, y = noisy()
+    params = {"validation_fraction": 0.25, "max_iter": 3, "tol": None}
+    model = FtrlClassifier(early_stopping=True, **params).fit(X, y)
+    assert model.t_ == model.best_iter_ * 150 + 50
 
 
 def test_held_out_rows_have_the_classes_in_proportion(monkeypatch):
