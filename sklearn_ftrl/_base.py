@@ -618,7 +618,7 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
         """Return how far a gradient of 1 would move the linear predictor of each row."""
         X = _validate(self, X, dtype=self._state.dtype, reset=False)
         _check_finite(X, self)
-        rows = _as_rows(X)
+        rows = _as_rows(sparse.csr_array(X))
         row = np.repeat(np.arange(X.shape[0]), np.diff(rows.indptr))
         x, features = rows.data[: row.size].astype(np.float64), rows.indices[: row.size]
         touched = x != 0
@@ -884,11 +884,10 @@ def _check_finite(X, estimator):
 def _as_rows(X):
     """Return X, dense or CSR, as the kernel takes it; the caller's arrays stay as they are."""
     if not sparse.issparse(X):
-        n_rows, n_features = X.shape
-        if 2 * np.count_nonzero(X) > X.size:  # zeros may stay: a row does not touch their weights
-            indices = np.tile(np.arange(n_features, dtype=np.int32), n_rows)
-            indptr = np.arange(0, X.size + 1, n_features)
-            return Rows(*map(_frozen, (X.ravel(), indices, indptr)), n_features)
+        some = X[:1000]
+        if 2 * np.count_nonzero(some) > some.size:  # zeros may stay: no row touches their weights
+            starts = np.arange(0, X.size + 1, X.shape[1])
+            return Rows(_frozen(X.ravel()), None, _frozen(starts), X.shape[1])
         X = sparse.csr_array(X)
     index_dtype = X.indices.dtype if X.indices.dtype in (np.int32, np.int64) else np.int64
     data = _frozen(X.data, X.dtype)

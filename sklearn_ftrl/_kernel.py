@@ -8,6 +8,7 @@ of the function that is called for changes, and would go on with stale machine c
 """
 
 import math
+import operator
 from typing import Any, NamedTuple
 
 import numba
@@ -29,10 +30,13 @@ REORDER = {"reassoc", "contract", "nsz"}
 
 
 class Rows(NamedTuple):
-    """CSR rows whose indices are in range and increase strictly within a row."""
+    """CSR rows whose indices are in range and increase strictly within a row.
+
+    Without indices, all rows have all features.
+    """
 
     data: np.ndarray
-    indices: np.ndarray
+    indices: np.ndarray | None
     indptr: np.ndarray
     longest: int
 
@@ -112,7 +116,7 @@ def learn_one_output(
         size = (indptr[i + 1] - start) & POSITIVE
         padded = LANES * -(-size // LANES)
         for k in range(size):
-            j = np.int64(indices[start + k]) & POSITIVE
+            j = feature(indices, start, k) & POSITIVE
             z[k], root_n[k] = pairs[2 * j], pairs[2 * j + 1]
         square = 0.0
         for k in range(size):
@@ -147,7 +151,7 @@ def learn_one_output(
         ahead = order[min(t + NEAR, order.size - 1)]
         first = indptr[ahead] & POSITIVE
         for k in range((indptr[ahead + 1] - first) & POSITIVE):
-            prefetch(pairs, 2 * np.int64(indices[first + k]))
+            prefetch(pairs, 2 * feature(indices, first, k))
         if raws is not None:
             raws[i, 0] = raw + bias
         if loss is None:
@@ -182,7 +186,7 @@ def learn_one_output(
                 z[k], root_n[k], w[k], shrink * gradient, x[k], inverse_alpha, prox, clip
             )
         for k in range(size):
-            j = np.int64(indices[start + k]) & POSITIVE
+            j = feature(indices, start, k) & POSITIVE
             pairs[2 * j], pairs[2 * j + 1] = z[k], root_n[k]
         if fit_intercept:
             intercept[Z, 0], intercept[ROOT_N, 0] = step(
@@ -305,7 +309,7 @@ def learn_outputs(
         for k in range(size):
             x = data[start + k]
             square += x * x
-            at = 2 * n_outputs * (np.int64(indices[start + k]) & POSITIVE)
+            at = 2 * n_outputs * (feature(indices, start, k) & POSITIVE)
             for c in range(n_outputs):
                 w_kc = weight(numbers[at + c], numbers[at + n_outputs + c], inverse_alpha, prox)
                 w[k * n_outputs + c] = w_kc
@@ -326,9 +330,10 @@ def learn_outputs(
         prefetch(data, last)
         prefetch(indices, last)
         ahead = order[min(t + NEAR, order.size - 1)]
-        for k in range(indptr[ahead], indptr[ahead + 1]):
+        first = indptr[ahead]
+        for k in range(indptr[ahead + 1] - first):
             for line in range(0, 2 * n_outputs, LINE):
-                prefetch(numbers, 2 * n_outputs * np.int64(indices[k]) + line)
+                prefetch(numbers, 2 * n_outputs * feature(indices, first, k) + line)
         if raws is not None:
             for c in range(n_outputs):
                 raws[i, c] = raw[c]
@@ -365,7 +370,7 @@ def learn_outputs(
         shrink, shrink_bias = clip_factors(norm, square, fit_intercept, clip)
         for k in range(size):
             x = data[start + k]
-            at = 2 * n_outputs * (np.int64(indices[start + k]) & POSITIVE)
+            at = 2 * n_outputs * (feature(indices, start, k) & POSITIVE)
             for c in range(n_outputs):
                 numbers[at + c], numbers[at + n_outputs + c] = step(
                     numbers[at + c],
@@ -392,10 +397,26 @@ def learn_outputs(
     return total, learned, -1
 
 
+def llvm_feature(context, indices, start, k):
+    """Return the feature of a row's k-th entry, where the row starts at ``start``."""
+
+    def codegen(context, builder, signature, args):
+        if indices is types.none:
+            return args[2]
+        # An unsigned index: none from the end. NUMBA_BOUNDSCHECK looks at it as well.
+        read = context.get_function(operator.getitem, indices.dtype(indices, types.uintp))
+        j = read(builder, (args[0], builder.add(args[1], args[2])))
+        return context.cast(builder, j, indices.dtype, types.intp)
+
+    return types.intp(indices, types.intp, types.intp), codegen
+
+
 def llvm_prefetch(context, array, index):
     """Ask memory for array[index] without waiting for it."""
 
     def codegen(context, builder, signature, args):
+        if array is types.none:
+            return context.get_dummy_value()
         view = context.make_array(signature.args[0])(context, builder, args[0])
         address = builder.bitcast(builder.gep(view.data, [args[1]]), cgutils.voidptr_t)
         i32 = ir.IntType(32)
@@ -410,8 +431,10 @@ def llvm_prefetch(context, array, index):
     return types.void(array, types.intp), codegen
 
 
+feature: Any = intrinsic(llvm_feature)
 prefetch: Any = intrinsic(llvm_prefetch)
 if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]
+    feature = lambda indices, start, k: k if indices is None else int(indices[start + k])  # noqa: E731
     prefetch = lambda array, index: None  # noqa: E731
 
 
@@ -535,16 +558,16 @@ def multiply(rows, order, w, out):
         ahead = order[min(t + NEAR, order.size - 1)]
         first = indptr[ahead] & POSITIVE
         for k in range((indptr[ahead + 1] - first) & POSITIVE):
-            prefetch(flat, n_outputs * np.int64(indices[first + k]))
+            prefetch(flat, n_outputs * feature(indices, first, k))
         if n_outputs == 1:
             raw = 0.0
             for k in range(size):
-                raw += data[start + k] * flat[np.int64(indices[start + k]) & POSITIVE]
+                raw += data[start + k] * flat[feature(indices, start, k) & POSITIVE]
             out[t, 0] += raw
             continue
         for k in range(size):
             x = data[start + k]
-            at = n_outputs * (np.int64(indices[start + k]) & POSITIVE)
+            at = n_outputs * (feature(indices, start, k) & POSITIVE)
             for c in range(n_outputs):
                 out[t, c] += x * flat[at + c]
 
