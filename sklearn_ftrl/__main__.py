@@ -20,9 +20,12 @@ def main():
     for package in ["scikit-learn", "scipy", "numpy", "numba"]:
         print(package, version(package))
     start = time.perf_counter()
-    for dtype, index_dtype in itertools.product([np.float64, np.float32], [np.int32, np.int64]):
-        X = sparse.csr_array(np.eye(3, dtype=dtype))
-        X.indices = X.indices.astype(index_dtype)
+    dtypes, index_dtypes = [np.float64, np.float32], [np.int32, np.int64, None]
+    for dtype, index_dtype in itertools.product(dtypes, index_dtypes):
+        X = np.ones((3, 1), dtype)
+        if index_dtype:
+            X = sparse.csr_array(X)
+            X.indices = X.indices.astype(index_dtype)
         for y in ([0, 1, 1], [0, 1, 2]):
             model = FtrlClassifier(max_iter=1, tol=None, early_stopping=True).fit(X, y)
             model.predict(X)

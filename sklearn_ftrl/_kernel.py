@@ -597,7 +597,7 @@ def inspect_rows(indices, indptr, n_features):
     The size is -1 where indptr is out of range. An index that is shows where the rows
     increase: there it can only be the first or the last of a row.
     """
-    longest, out_of_range, descents = 0, 0, 0
+    longest, out_of_range, descends = 0, 0, False
     if indptr[0] != 0:
         return -1, False
     for i in range(indptr.size - 1):
@@ -609,6 +609,6 @@ def inspect_rows(indices, indptr, n_features):
         longest = max(longest, stop - start)
         row = indices[start:stop]
         for k in range(row.size - 1):  # without a way out, so that it is vector code
-            descents += row[k + 1] <= row[k]
+            descends |= row[k + 1] <= row[k]
         out_of_range += (row[0] < 0) | (row[row.size - 1] >= n_features)
-    return (-1 if out_of_range and not descents else longest), descents == 0
+    return (-1 if out_of_range and not descends else longest), not descends
