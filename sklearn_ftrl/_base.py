@@ -292,7 +292,7 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
             for name in ["_coef", "_intercept", "_scales", *HISTORY]:
                 vars(self).pop(name, None)
             self._start_from_nothing(X.shape[1], X.dtype)
-        order = np.flatnonzero(weights)
+        order = np.flatnonzero(weights != 0)
         batch = Batch(rows, _frozen(targets, np.float64), _frozen(weights, np.float64), order)
         if not self._state.flags.writeable:  # from a file that is mapped into memory
             self._state, self._intercept_state = self._state.copy(), self._intercept_state.copy()
@@ -356,7 +356,7 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
             targets = _frozen(self._encode(labels, False), np.float64)
         except (ValueError, TypeError) as error:
             raise type(error)(f"In X_val, y_val or sample_weight_val: {error}") from error
-        order = np.flatnonzero(weights)
+        order = np.flatnonzero(weights != 0)
         if not order.size:
             raise ValueError("sample_weight_val must contain at least one non-zero number.")
         if self.scoring is not None:
