@@ -61,6 +61,9 @@ NO_NUMBER = (  # what numpy says of strings, of dicts, and of dates beside numbe
     "argument must be a string or a real number",
     "could not be promoted",
 )
+DOC_PAGE = (  # of the API reference
+    "https://sklearn-ftrl.readthedocs.io/en/stable/generated/{estimator_module}.{estimator_name}.html"
+)
 MANY_ROWS = 200  # early_stopping="auto" holds out rows of more than these
 
 
@@ -91,6 +94,8 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
     (n_outputs, n_features) their public shape (``_shaped``).
     """
 
+    _doc_link_module = "sklearn_ftrl"
+    _doc_link_template = DOC_PAGE
     _parameter_constraints: ClassVar[dict] = {
         "learning_rate": [
             StrOptions({"auto"}),

@@ -18,6 +18,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
 from . import _merge
+from ._base import DOC_PAGE
 from ._classifier import FtrlClassifier, _gives_probabilities
 from ._regressor import FtrlRegressor
 
@@ -28,6 +29,8 @@ class _DaskFtrl(BaseEstimator):
     """What both have in common: a fitted estimator of one process, learned by many."""
 
     _Local: ClassVar[Any]
+    _doc_link_module = "sklearn_ftrl"
+    _doc_link_template = DOC_PAGE
     _parameter_constraints: ClassVar[dict] = {
         "learning_rate": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
         "n_rounds": [Interval(Integral, 1, None, closed="left")],

@@ -17,6 +17,7 @@ from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
 from sklearn.utils import check_array, murmurhash3_32
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 
+from ._base import DOC_PAGE
 from ._hashing import hash_texts, weave
 
 __all__ = ["ColumnHasher"]
@@ -131,6 +132,8 @@ class ColumnHasher(TransformerMixin, BaseEstimator):
     [['ad=7'], ['ad=7 & site=mail'], ['clicks=bin 9'], ['site=mail']]
     """
 
+    _doc_link_module = "sklearn_ftrl"
+    _doc_link_template = DOC_PAGE
     _parameter_constraints: ClassVar[dict] = {
         "n_features": [Interval(Integral, 1, 2**63 - 1, closed="both")],
         "interactions": [Interval(Integral, 2, None, closed="left"), list, tuple, None],

@@ -2,6 +2,7 @@
 
 import pkgutil
 import re
+import tomllib
 from pathlib import Path
 
 import matplotlib
@@ -63,3 +64,21 @@ def test_the_reference_lists_all_public_names():
             name = f"sklearn_ftrl.{module.name}"
             public |= set(pytest.importorskip(name, exc_type=ImportError).__all__)
     assert public <= listed
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "sklearn_ftrl.FtrlClassifier",
+        "sklearn_ftrl.FtrlRegressor",
+        "sklearn_ftrl.preprocessing.ColumnHasher",
+        "sklearn_ftrl.dask.DaskFtrlClassifier",
+        "sklearn_ftrl.dask.DaskFtrlRegressor",
+    ],
+)
+def test_the_html_representation_links_to_the_reference(page):
+    module, _, name = page.rpartition(".")
+    estimator = getattr(pytest.importorskip(module, exc_type=ImportError), name)()
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    link = f"{project['urls']['Documentation']}generated/{page}.html"
+    assert f'href="{link}"' in estimator._repr_html_()
