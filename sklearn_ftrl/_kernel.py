@@ -332,8 +332,9 @@ def learn_outputs(
         ahead = order[min(t + NEAR, order.size - 1)]
         first = indptr[ahead]
         for k in range(indptr[ahead + 1] - first):
-            for line in range(0, 2 * n_outputs, LINE):
-                prefetch(numbers, 2 * n_outputs * feature(indices, first, k) + line)
+            at = 2 * n_outputs * feature(indices, first, k)
+            for line in range(at & -LINE, at + 2 * n_outputs, LINE):
+                prefetch(numbers, line)
         if raws is not None:
             for c in range(n_outputs):
                 raws[i, c] = raw[c]

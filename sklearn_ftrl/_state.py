@@ -7,7 +7,10 @@ from ._kernel import ROOT_N, Z, weights
 
 def start(n_features, n_outputs, dtype, n):
     """Return the state of a model that has learned nothing; its memory comes with use."""
-    state = np.zeros((n_features, 2, n_outputs), dtype)
+    size = n_features * 2 * n_outputs
+    numbers = np.zeros(size + 64 // np.dtype(dtype).itemsize, dtype)
+    aligned = -numbers.ctypes.data % 64 // numbers.itemsize  # to begin with a cache line
+    state = numbers[aligned : aligned + size].reshape(n_features, 2, n_outputs)
     if n > 0:
         state[:, ROOT_N] = np.sqrt(n)
     return state
