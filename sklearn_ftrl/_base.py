@@ -23,12 +23,13 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from . import _state
 from ._kernel import (
+    FEW,
     Clip,
     Prox,
     Rows,
     inspect_rows,
-    learn_one_output,
-    learn_outputs,
+    learn_few,
+    learn_many,
     multiply,
     squares,
     total_loss,
@@ -561,8 +562,7 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
 
     def _pass(self, rows, order, rates, targets, weights, loss, clip=None, raws=None):
         """Call the kernel."""
-        kernel = learn_one_output if self._state.shape[2] == 1 else learn_outputs
-        return kernel(
+        arguments = (
             rows,
             order,
             targets,
@@ -577,6 +577,10 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
             self._intercept_state[0],
             raws,
         )
+        n_outputs = self._state.shape[2]
+        if n_outputs > FEW:
+            return learn_many(*arguments)
+        return learn_few(*arguments, None if n_outputs == 1 else n_outputs)
 
     def _n_threads(self, work):
         """Return how many threads may share the learning or reading of so many weights."""

@@ -18,10 +18,11 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 Z, ROOT_N = 0, 1  # state[feature, Z, output], state[feature, ROOT_N, output]
-LANES = 8  # one output: buffers are padded to a multiple, so that loops have no scalar tail
+LANES = 8  # buffers are padded to a multiple, so that loops have no scalar tail
 LINE = 8  # numbers of 8 bytes in a cache line
 NEAR = 2  # rows between the fetch of a row's coordinates and its turn
 FAR = 8  # rows between the fetch of a row's own numbers and its turn
+FEW = 10  # outputs, of which a row's buffers fit the nearest cache
 POSITIVE = 2**62 - 1  # j & POSITIVE is j, and tells the compiler that j is no negative index
 LARGEST, LARGEST_FLOAT32 = 1e300, 1e38  # z that a state may hold, and n
 
@@ -83,7 +84,7 @@ def njit(function=None, **options):
 
 
 @njit(fastmath=REORDER)
-def learn_one_output(
+def learn_few(
     rows,
     order,
     y,
@@ -94,54 +95,69 @@ def learn_one_output(
     intercept_prox,
     clip,
     fit_intercept,
-    pairs,  # IN/OUT, the state, flat
+    numbers,  # IN/OUT, the state, flat
     intercept,  # IN/OUT
     raws,  # OUT, of shape (n_rows, n_outputs), or None
+    several,  # the number of outputs; None: one, and code without loops over them
 ):
     """Learn rows in this order; return their weighted loss before learning, and their number.
 
-    Gather, compute, scatter: the arithmetic is vector code on a row's own small buffers,
-    while the coordinates of rows to come are on their way from memory. A row of weight 0 is
-    only predicted. Where a row's loss or gradient is too large, it is the end: the row has
-    changed nothing and is returned as well, else -1.
+    Gather, compute, scatter: the arithmetic is vector code on a row's own small buffers, one
+    output after the other, while the coordinates of rows to come are on their way from
+    memory. A row of weight 0 is only predicted. Where a row's loss or gradient is too large,
+    it is the end: the row has changed nothing and is returned as well, else -1.
     """
     data, indices, indptr, longest = rows
+    n_outputs = count(several)
     padded = LANES * -(-longest // LANES)
-    z, root_n, x, w = np.empty(padded), np.empty(padded), np.empty(padded), np.empty(padded)
+    x = np.empty(padded)
+    padded *= n_outputs
+    z, root_n, w = np.empty(padded), np.empty(padded), np.empty(padded)
+    bias, raw, gradient = np.empty(n_outputs), np.empty(n_outputs), np.empty(n_outputs)
     total, learned = 0.0, 0
-    largest = LARGEST_FLOAT32 if pairs.itemsize == 4 else LARGEST
+    largest = LARGEST_FLOAT32 if numbers.itemsize == 4 else LARGEST
     for t in range(order.size):
         i = order[t]
         start = indptr[i] & POSITIVE
         size = (indptr[i + 1] - start) & POSITIVE
         padded = LANES * -(-size // LANES)
-        for k in range(size):
-            j = feature(indices, start, k) & POSITIVE
-            z[k], root_n[k] = pairs[2 * j], pairs[2 * j + 1]
+        for c in range(n_outputs):
+            first = c * padded
+            for k in range(size):
+                j = 2 * n_outputs * (feature(indices, start, k) & POSITIVE) + c
+                z[first + k], root_n[first + k] = numbers[j], numbers[j + n_outputs]
+            for k in range(first + size, first + padded):
+                z[k], root_n[k] = 0.0, 0.0
         square = 0.0
         for k in range(size):
             x[k] = data[start + k]
             square += x[k] * x[k]
         for k in range(size, padded):
-            z[k], root_n[k], x[k] = 0.0, 0.0, 0.0
+            x[k] = 0.0
 
         inverse_alpha = 1.0 / rates[min(learned, rates.size - 1)]
         # Not divided within weight and step: REORDER would do so for each coordinate.
         slowness = inverse_alpha / intercept_prox.rate
-        bias = weight(intercept[Z, 0], intercept[ROOT_N, 0], slowness, intercept_prox)
-        raw, w_sum, root_n_sum = 0.0, 0.0, 0.0
-        for k in range(padded):
-            w[k] = weight(z[k], root_n[k], inverse_alpha, prox)
-            raw += w[k] * x[k]
-            w_sum += abs(w[k])
-            root_n_sum += root_n[k]
+        w_sum, root_n_sum, bias_sum, bias_root_n_sum = 0.0, 0.0, 0.0, 0.0
+        for c in range(n_outputs):
+            bias[c] = weight(intercept[Z, c], intercept[ROOT_N, c], slowness, intercept_prox)
+            bias_sum += abs(bias[c])
+            bias_root_n_sum += intercept[ROOT_N, c]
+            first, product = c * padded, 0.0
+            for k in range(padded):
+                w_k = weight(z[first + k], root_n[first + k], inverse_alpha, prox)
+                w[first + k] = w_k
+                product += w_k * x[k]
+                w_sum += abs(w_k)
+                root_n_sum += root_n[first + k]
+            raw[c] = product + bias[c]
         # Here and below, no function that takes arrays: it would count references in each row.
         prefetch(indptr, order[min(t + 2 * FAR, order.size - 1)])
         ahead = order[min(t + FAR, order.size - 1)]
         prefetch(y, ahead)
         prefetch(sample_weight, ahead)
         if raws is not None:
-            prefetch(raws, ahead)
+            prefetch(raws, n_outputs * ahead)
         last = indptr[ahead + 1] - 1
         for k in range(indptr[ahead], last, LINE):
             prefetch(data, k)
@@ -151,26 +167,41 @@ def learn_one_output(
         ahead = order[min(t + NEAR, order.size - 1)]
         first = indptr[ahead] & POSITIVE
         for k in range((indptr[ahead + 1] - first) & POSITIVE):
-            prefetch(pairs, 2 * feature(indices, first, k))
+            at = 2 * n_outputs * feature(indices, first, k)
+            if several is None:
+                prefetch(numbers, at)
+                continue
+            for line in range(at & -LINE, at + 2 * n_outputs, LINE):
+                prefetch(numbers, line)
         if raws is not None:
-            raws[i, 0] = raw + bias
+            for c in range(n_outputs):
+                raws[i, c] = raw[c]
         if loss is None:
             continue
         if sample_weight[i] == 0.0:
             continue
-        value, gradient = loss_and_gradient(loss, y[i], raw + bias)
-        gradient *= sample_weight[i]
+        if several is None:
+            value, gradient[0] = loss_and_gradient(loss, y[i], raw[0])
+            gradient[0] *= sample_weight[i]
+            norm = abs(gradient[0])
+        else:
+            value = joint_loss_and_gradient(loss, y[i], raw, gradient)
+            norm = 0.0
+            for c in range(n_outputs):
+                gradient[c] *= sample_weight[i]
+                norm += gradient[c] * gradient[c]
+            norm = math.sqrt(norm)
         slowest = inverse_alpha
         inverse_alpha = 1.0 / rates[min(learned + 1, rates.size - 1)]
         slowest = max(slowest, inverse_alpha)
         if not (
             abs(value * sample_weight[i]) < LARGEST
-            and fits(abs(gradient), square, w_sum, root_n_sum, slowest, prox, largest)
+            and fits(norm, square, w_sum, root_n_sum, slowest, prox, largest)
             and fits(
-                abs(gradient),
+                norm,
                 1.0,
-                abs(bias),
-                intercept[ROOT_N, 0],
+                bias_sum,
+                bias_root_n_sum,
                 slowest / intercept_prox.rate,
                 intercept_prox,
                 LARGEST,
@@ -180,26 +211,41 @@ def learn_one_output(
         total += sample_weight[i] * value
         learned += 1
 
-        shrink, shrink_bias = clip_factors(abs(gradient), square, fit_intercept, clip)
-        for k in range(padded):
-            z[k], root_n[k] = step(
-                z[k], root_n[k], w[k], shrink * gradient, x[k], inverse_alpha, prox, clip
-            )
-        for k in range(size):
-            j = feature(indices, start, k) & POSITIVE
-            pairs[2 * j], pairs[2 * j + 1] = z[k], root_n[k]
-        if fit_intercept:
-            intercept[Z, 0], intercept[ROOT_N, 0] = step(
-                intercept[Z, 0],
-                intercept[ROOT_N, 0],
-                bias,
-                shrink_bias * gradient,
-                1.0,
-                inverse_alpha / intercept_prox.rate,
-                intercept_prox,
-                clip,
-            )
+        shrink, shrink_bias = clip_factors(norm, square, fit_intercept, clip)
+        for c in range(n_outputs):
+            first, slope = c * padded, shrink * gradient[c]
+            for k in range(padded):
+                z[first + k], root_n[first + k] = step(
+                    z[first + k],
+                    root_n[first + k],
+                    w[first + k],
+                    slope,
+                    x[k],
+                    inverse_alpha,
+                    prox,
+                    clip,
+                )
+            for k in range(size):
+                j = 2 * n_outputs * (feature(indices, start, k) & POSITIVE) + c
+                numbers[j], numbers[j + n_outputs] = z[first + k], root_n[first + k]
+            if fit_intercept:
+                intercept[Z, c], intercept[ROOT_N, c] = step(
+                    intercept[Z, c],
+                    intercept[ROOT_N, c],
+                    bias[c],
+                    shrink_bias * gradient[c],
+                    1.0,
+                    inverse_alpha / intercept_prox.rate,
+                    intercept_prox,
+                    clip,
+                )
     return total, learned, -1
+
+
+@njit
+def count(several):
+    """Return the number of outputs."""
+    return 1 if several is None else several
 
 
 @njit
@@ -268,7 +314,7 @@ def clip_factors(gradient, square, fit_intercept, clip):
 
 
 @njit(fastmath=REORDER)
-def learn_outputs(
+def learn_many(
     rows,
     order,
     y,
@@ -283,7 +329,7 @@ def learn_outputs(
     intercept,  # IN/OUT
     raws,  # OUT, of shape (n_rows, n_outputs), or None
 ):
-    """Do what learn_one_output does for several: in place, vector code over the outputs."""
+    """Do what learn_few does for more than FEW outputs: in place, vector code over them."""
     data, indices, indptr, longest = rows
     n_outputs = intercept.shape[1]
     w = np.empty(longest * n_outputs)

@@ -10,7 +10,7 @@ from scipy import sparse
 from sklearn_ftrl import FtrlClassifier, FtrlRegressor, _kernel, _state
 from sklearn_ftrl.model_selection import progressive_val_predict
 
-KINDS = [(FtrlClassifier, 2), (FtrlClassifier, 4), (FtrlRegressor, 9)]
+KINDS = [(FtrlClassifier, 2), (FtrlClassifier, 11), (FtrlRegressor, 9)]
 
 
 @pytest.mark.compiled  # math.exp raises where C returns inf
@@ -40,7 +40,7 @@ def test_huge_numbers_that_cancel_give_no_warning(dtype):
 )
 def test_a_row_whose_step_overflows_is_refused_and_changes_nothing(params, estimator, n_classes):
     X, y = random_rows() * 1e30, random_targets(n_classes=n_classes)
-    classes = {"classes": np.unique(y)} if n_classes < 9 else {}
+    classes = {"classes": np.unique(y)} if estimator is FtrlClassifier else {}
     model, again = estimator(**NUMBERS | params), estimator(**NUMBERS | params)
     with pytest.raises(ValueError, match="The model keeps the"):
         model.partial_fit(sparse.vstack([X] * 9), np.tile(y, 9), **classes)

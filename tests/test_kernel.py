@@ -30,6 +30,7 @@ PENALTIES = [
 CASES = {
     "binary": (FtrlClassifier, LOG_LOSS, 2),
     "softmax": (FtrlClassifier, SOFTMAX, 5),
+    "softmax of many": (FtrlClassifier, SOFTMAX, _kernel.FEW + 1),
     "squared_error": (FtrlRegressor, SQUARED_ERROR, None),
 }
 

@@ -14,7 +14,7 @@ def eager(monkeypatch):
     """Give a thread even the smallest work; return the parts that kernels were called with."""
     monkeypatch.setattr(_base, "WORK_OF_A_THREAD", 1)
     parts = []
-    for name in ["learn_one_output", "learn_outputs"]:
+    for name in ["learn_few", "learn_many"]:
         kernel = getattr(_base, name)
         monkeypatch.setattr(
             _base, name, lambda *args, kernel=kernel: parts.append(args[1]) or kernel(*args)
@@ -22,7 +22,7 @@ def eager(monkeypatch):
     return parts
 
 
-@pytest.mark.parametrize("n_classes", [2, 5])
+@pytest.mark.parametrize("n_classes", [2, 5, 11])
 def test_two_threads_learn_half_of_the_rows_each(n_classes, eager):
     X, y = random_rows(), random_targets(n_classes=n_classes)
     model = FtrlClassifier(max_iter=1, tol=None, n_jobs=2).fit(X, y)
