@@ -55,7 +55,7 @@ print(f"{X[train].shape[0]} rows to learn, {X.nnz / X.shape[0]:.0f} entries each
 # The first calls compile, which an installation does once. They are made here, and not timed.
 
 for warm_up in [FtrlClassifier(max_iter=2), FtrlClassifier(l1=1, l2=1)]:
-    warm_up.fit(X[:300], y[:300])
+    warm_up.fit(X[train], y[train])
     warm_up.partial_fit(X[:300], y[:300]).predict_proba(X[:300])
 
 

@@ -1,4 +1,7 @@
-"""Print versions and compile what default options need: python -m sklearn_ftrl."""
+"""Print versions and compile what default options need: python -m sklearn_ftrl.
+
+Many classes have a kernel of their own, which is left to their first fit.
+"""
 
 import contextlib
 import itertools
@@ -22,9 +25,9 @@ def main():
     start = time.perf_counter()
     dtypes, index_dtypes = [np.float64, np.float32], [np.int32, np.int64, None]
     for dtype, index_dtype in itertools.product(dtypes, index_dtypes):
-        X = np.ones((3, 1), dtype)
+        X = np.ones((3, 3), dtype)
         if index_dtype:
-            X = sparse.csr_array(X)
+            X = sparse.csr_array(np.eye(3, dtype=dtype))
             X.indices = X.indices.astype(index_dtype)
         for y in ([0, 1, 1], [0, 1, 2]):
             model = FtrlClassifier(max_iter=1, tol=None, early_stopping=True).fit(X, y)

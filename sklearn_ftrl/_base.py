@@ -183,8 +183,8 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
         ValueError, TypeError
             If a parameter, X, y or a weight is not valid, or if all weights are 0. The
             estimator is then as it was before the call. Also if a row's loss or gradient is
-            too large for the state, or ``learning_rate`` fails in a later pass: the rows
-            before that are then learned, and ``t_`` counts them.
+            too large for the state, or ``learning_rate`` fails, in a later pass or at the rows
+            held out: the rows before that are then learned, and ``t_`` counts them.
         """
         known = {}
         if self.warm_start and coef_init is None and hasattr(self, "_coef"):
@@ -217,7 +217,7 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
             if init:
                 self._start_from(coef_init, intercept_init)
         self._make_epochs(batch, validate, random_state, task, told)
-        if held_out:  # they have chosen the pass, and no row is to be lost
+        if held_out is not None and not self.warm_start:  # no row is to be lost
             self._learn(held_out)
         task.call_on_fit_task_end(**told, reconstruction_attributes=self._snapshot)
         return self
@@ -384,7 +384,8 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
     def _copied_state(self, copy):
         """Return the state of this moment, in the arrays of an earlier copy if there is one."""
         for name in ["_state", "_intercept_state"]:
-            copy.setdefault(name, np.empty_like(getattr(self, name)))[:] = getattr(self, name)
+            state = getattr(self, name)
+            copy.setdefault(name, _state.zeros(state.shape, state.dtype))[:] = state
         return copy | {"_alpha": self._alpha, "t_": self.t_}
 
     def _snapshot(self):

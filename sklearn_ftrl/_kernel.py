@@ -22,7 +22,7 @@ LANES = 8  # buffers are padded to a multiple, so that loops have no scalar tail
 LINE = 8  # numbers of 8 bytes in a cache line
 NEAR = 2  # rows between the fetch of a row's coordinates and its turn
 FAR = 8  # rows between the fetch of a row's own numbers and its turn
-FEW = 10  # outputs, of which a row's buffers fit the nearest cache
+FEW = 10  # outputs: of more, a row's buffers crowd the nearest cache
 POSITIVE = 2**62 - 1  # j & POSITIVE is j, and tells the compiler that j is no negative index
 LARGEST, LARGEST_FLOAT32 = 1e300, 1e38  # z that a state may hold, and n
 

@@ -82,8 +82,8 @@ class FtrlRegressor(RegressorMixin, BaseFtrl):
         choose between.
     validation_fraction : float, default=0.1
         Part of the rows that are held out, between 0 and 1: drawn at random, or the
-        last ones if not ``shuffle``. At the end they are
-        learned too, once.
+        last ones if not ``shuffle``. At the end they are learned too, once, but not with
+        ``warm_start``, as the next ``fit`` may be judged by the same.
     scoring : str, callable or None, default=None
         A scorer of scikit-learn's that judges the rows held out. None: their mean loss.
     shuffle : bool, default=True
@@ -121,7 +121,7 @@ class FtrlRegressor(RegressorMixin, BaseFtrl):
         Passes made by the last call; 1 in ``partial_fit``.
     best_iter_ : int
         Of ``fit``: the last pass that gained more than ``tol``. Where rows were held out, the
-        model is that of this pass, which then learned them.
+        model is that of this pass, which then learned them but for ``warm_start``.
     loss_curve_ : list of float
         The weighted mean loss of each pass of the last call. Each row is judged just
         before it is learned.

@@ -1,5 +1,7 @@
 """z and sqrt(n) of every coordinate: arrays of shape (n_features, 2, n_outputs)."""
 
+import math
+
 import numpy as np
 
 from ._kernel import ROOT_N, Z, weights
@@ -7,13 +9,18 @@ from ._kernel import ROOT_N, Z, weights
 
 def start(n_features, n_outputs, dtype, n):
     """Return the state of a model that has learned nothing; its memory comes with use."""
-    size = n_features * 2 * n_outputs
-    numbers = np.zeros(size + 64 // np.dtype(dtype).itemsize, dtype)
-    aligned = -numbers.ctypes.data % 64 // numbers.itemsize  # to begin with a cache line
-    state = numbers[aligned : aligned + size].reshape(n_features, 2, n_outputs)
+    state = zeros((n_features, 2, n_outputs), dtype)
     if n > 0:
         state[:, ROOT_N] = np.sqrt(n)
     return state
+
+
+def zeros(shape, dtype):
+    """Return zeros that begin with a cache line, so that fewer lines hold a coordinate."""
+    size = math.prod(shape)
+    numbers = np.zeros(size + 64 // np.dtype(dtype).itemsize, dtype)
+    aligned = -numbers.ctypes.data % 64 // numbers.itemsize
+    return numbers[aligned : aligned + size].reshape(shape)
 
 
 def coefficients(state, alpha, prox):

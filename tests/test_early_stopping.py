@@ -56,9 +56,10 @@ def test_fit_ends_n_iter_no_change_epochs_after_the_best(n_classes):
     assert model.best_iter_ == np.argmin(model.validation_curve_) + 1
 
 
-def test_without_shuffling_the_last_rows_are_held_out_and_learned_at_the_end():
+@pytest.mark.parametrize("rate", [0.1, lambda t: 1 / np.sqrt(t + 9)], ids=["rate", "schedule"])
+def test_without_shuffling_the_last_rows_are_held_out_and_learned_at_the_end(rate):
     X, y = noisy()
-    params = {"max_iter": 3, "tol": None, "shuffle": False, **NUMBERS}
+    params = NUMBERS | {"max_iter": 3, "tol": None, "shuffle": False, "learning_rate": rate}
     held_out = FtrlClassifier(early_stopping=True, validation_fraction=0.1, **params).fit(X, y)
     given = FtrlClassifier(**params).fit(X[:180], y[:180], X_val=X[180:], y_val=y[180:])
     assert held_out.validation_curve_ == given.validation_curve_
@@ -72,6 +73,33 @@ def test_rows_drawn_as_held_out_are_learned_once_whatever_the_passes():
     params = {"validation_fraction": 0.25, "max_iter": 3, "tol": None}
     model = FtrlClassifier(early_stopping=True, **params).fit(X, y)
     assert model.t_ == model.best_iter_ * 150 + 50
+
+
+def test_rows_held_out_are_not_learned_if_the_next_fit_may_be_judged_by_them():
+    X, y = noisy()
+    model = FtrlClassifier(warm_start=True, shuffle=False, early_stopping=True, **FEW)
+    t = 0
+    for _ in range(2):
+        model.fit(X, y)
+        t += model.best_iter_ * 180
+        assert model.t_ == t
+
+
+def test_an_interrupt_while_held_out_rows_are_learned_leaves_the_best_pass(monkeypatch):
+    X, y = noisy()
+    model = FtrlClassifier(early_stopping=True, **FEW)
+    plain = FtrlClassifier._learn
+
+    def interrupted(self, batch):
+        if batch.order.size == 20:
+            raise KeyboardInterrupt
+        return plain(self, batch)
+
+    monkeypatch.setattr(FtrlClassifier, "_learn", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(X, y)
+    assert model.t_ == model.best_iter_ * 180
+    assert np.isfinite(model.predict_proba(X)).all()
 
 
 def test_held_out_rows_have_the_classes_in_proportion(monkeypatch):

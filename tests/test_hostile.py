@@ -10,7 +10,7 @@ from scipy import sparse
 from sklearn_ftrl import FtrlClassifier, FtrlRegressor, _kernel, _state
 from sklearn_ftrl.model_selection import progressive_val_predict
 
-KINDS = [(FtrlClassifier, 2), (FtrlClassifier, 11), (FtrlRegressor, 9)]
+KINDS = [(FtrlClassifier, 2), (FtrlClassifier, 4), (FtrlClassifier, 11), (FtrlRegressor, 9)]
 
 
 @pytest.mark.compiled  # math.exp raises where C returns inf
