@@ -1,3 +1,4 @@
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -96,5 +97,6 @@ def test_predicting_while_another_thread_learns_is_safe_and_changes_nothing(n_cl
         while not learning.done() or not n_seen:
             assert watched.predict_proba(X).sum(axis=1) == pytest.approx(1)
             n_seen += 1
+            time.sleep(1e-3)  # else it gives the lock of the interpreter back too late to learn
         learning.result()
     np.testing.assert_array_equal(watched.coef_, alone.coef_)
