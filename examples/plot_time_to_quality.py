@@ -149,7 +149,7 @@ for name in ["FtrlClassifier", "SGDClassifier"]:
     model.fit(X[train], y[train])
     seconds = perf_counter() - start
     stars[name] = seconds, log_loss(y[test], model.predict_proba(X[test])[:, 1])
-    print(f"{name}().fit: {stars[name][1]:.4f} in {seconds:.2f} s, {model.n_iter_} passes.")
+    print(f"{name}().fit: {stars[name][1]:.4f} in {seconds:.2f} s.")
 lowest = min(losses.min() for _, losses in curves["tuned"].values())
 rows = []
 for settings, lines in curves.items():
@@ -168,8 +168,8 @@ print(pd.DataFrame(rows).round(4).to_string(index=False))
 # band is within 1 % of the lowest loss of all.
 #
 # With defaults, each further ``partial_fit`` of ``FtrlClassifier`` makes the model worse: it is
-# meant for rows that come once. ``fit`` takes smaller steps, holds rows out and gives back its best
-# pass.
+# meant for rows that come once. ``fit`` takes smaller steps, and holds rows out to find the best
+# number of passes.
 # ``SGDClassifier`` needs more passes and less care, as the default ``alpha`` suits this log.
 # ``LogisticRegression`` overfits with the default ``C``.
 #

@@ -183,8 +183,8 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
         ValueError, TypeError
             If a parameter, X, y or a weight is not valid, or if all weights are 0. The
             estimator is then as it was before the call. Also if a row's loss or gradient is
-            too large for the state, or ``learning_rate`` fails, in a later pass or at the rows
-            held out: the rows before that are then learned, and ``t_`` counts them.
+            too large for the state, or ``learning_rate`` fails, in a later pass: the rows before
+            that are then learned, and ``t_`` counts them.
         """
         known = {}
         if self.warm_start and coef_init is None and hasattr(self, "_coef"):
@@ -207,22 +207,22 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
                     "Sample weights must contain at least one non-zero number (class_weight "
                     "counts as well)."
                 )
-            validate = held_out = None
+            learned, validate = batch, None
             if any(given is not None for given in (X_val, y_val, sample_weight_val)):
                 validate = self._validation(X_val, y_val, sample_weight_val)
             elif self.early_stopping is True or (
                 self.early_stopping == "auto" and batch.order.size > MANY_ROWS and self.max_iter > 1
             ):
-                batch, held_out, validate = self._hold_out(batch, X, y, sample_weight, random_state)
-            if init:
-                self._start_from(coef_init, intercept_init)
-        self._make_epochs(batch, validate, random_state, task, told)
-        if held_out is not None and not self.warm_start:  # no row is to be lost
-            self._learn(held_out)
+                learned, validate = self._hold_out(batch, X, y, sample_weight, random_state)
+            self._start_from(coef_init, intercept_init)
+        again = learned is not batch and not self.warm_start
+        self._make_epochs(learned, validate, random_state, task, told, keep_best=not again)
+        if again:
+            self._learn_again(batch, random_state, coef_init, intercept_init)
         task.call_on_fit_task_end(**told, reconstruction_attributes=self._snapshot)
         return self
 
-    def _make_epochs(self, batch, validate, random_state, task, told):
+    def _make_epochs(self, batch, validate, random_state, task, told, keep_best):
         """Make passes over the rows until one of those who judge them has had enough."""
         best, best_state, stale_epochs = np.inf, {}, 0
         self.loss_curve_, self.validation_curve_ = [], []
@@ -230,8 +230,7 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
             subtask = task.subcontext(task_name="epoch")
             subtask.call_on_fit_task_begin(**told)
             start = time.perf_counter()
-            if self.shuffle:
-                batch = batch._replace(order=random_state.permutation(batch.order))
+            batch = self._shuffled(batch, random_state)
             loss = self._learn(batch)
             self.n_iter_ = epoch
             self.loss_curve_.append(loss)
@@ -247,7 +246,7 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
                 enough = (self.tol or 0.0) * abs(loss)
             if epoch == 1 or loss < best - enough:
                 best, stale_epochs, self.best_iter_ = loss, 0, epoch
-                if validate:
+                if validate and keep_best:
                     best_state = self._copied_state(best_state)
             else:
                 stale_epochs += 1
@@ -264,6 +263,25 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
                     stacklevel=4,  # past fit and _fit_context's wrapper
                 )
         vars(self).update(best_state)
+
+    def _learn_again(self, batch, random_state, *init):
+        """Start again, and learn all rows in as many passes as were best."""
+        start = time.perf_counter()
+        self._start_from_nothing(self.n_features_in_, self._state.dtype)
+        self._alpha = self._rates(0)[-1]
+        self._start_intercept()
+        self._start_from(*init)
+        for _ in range(self.best_iter_):
+            batch = self._shuffled(batch, random_state)
+            self._learn(batch)
+        if self.verbose:
+            seconds = time.perf_counter() - start
+            print(f"All rows, epochs 1 to {self.best_iter_}: {seconds:.2f} s")
+
+    def _shuffled(self, batch, random_state):
+        if not self.shuffle:
+            return batch
+        return batch._replace(order=random_state.permutation(batch.order))
 
     def _partial_fit(self, X, y, sample_weight=None, raws=None, **classes):
         """Learn the rows once, in the order given; write the raw predictions before to raws."""
@@ -305,11 +323,7 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
         if fresh or order.size:
             self._take_parameters(batch, n_passes)
             self._rates(order.size)  # a schedule that fails does so before a row is learned
-            if self.t_ == 0 and self.learning_rate == "auto" and self.fit_intercept:
-                start, prox = self._scales.intercept, self._intercept_prox
-                if start is not None and (prox.beta or self.initial_accumulator_value):
-                    self._intercept_state = self._intercept_state.copy()  # if fit fails yet
-                    _state.set_weights(self._intercept_state, start, self._alpha, prox)
+            self._start_intercept()
         return batch, sample_weight
 
     def _start_from_nothing(self, n_features, dtype):
@@ -319,6 +333,15 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
         self._intercept_state = _state.start(1, n_outputs, np.float64, n0)
         self.t_ = 0
 
+    def _start_intercept(self):
+        """Give intercepts that have learned nothing the start that "auto" has found for them."""
+        if self.t_ > 0 or self.learning_rate != "auto" or not self.fit_intercept:
+            return
+        start, prox = self._scales.intercept, self._intercept_prox
+        if start is not None and (prox.beta or self.initial_accumulator_value):
+            self._intercept_state = self._intercept_state.copy()  # if fit fails yet
+            _state.set_weights(self._intercept_state, start, self._alpha, prox)
+
     def _check(self, X, y, sample_weight, dtype, reset):
         """Return the arguments as checked arrays."""
         with np.errstate(invalid="ignore"):  # scikit-learn's sum warns where huge numbers cancel
@@ -327,7 +350,7 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
         return X, y, _check_sample_weight(sample_weight, X.shape[0])
 
     def _hold_out(self, batch, X, y, sample_weight, random_state):
-        """Return the rows to learn, the others, and a function that judges the model by those."""
+        """Return the rows to learn, and a function that judges the model by the others."""
         strata = None
         if self.shuffle and is_classifier(self):
             strata = batch.targets[batch.order]
@@ -347,7 +370,7 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
         else:
             X = X.tocsr() if sparse.issparse(X) else X
             validate = self._scorer(*(_safe_indexing(a, held_out) for a in (X, y, sample_weight)))
-        return batch._replace(order=learned), batch._replace(order=held_out), validate
+        return batch._replace(order=learned), validate
 
     def _validation(self, X, y, sample_weight):
         """Return a function that judges the model by rows of the caller's."""

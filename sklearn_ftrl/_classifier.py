@@ -113,7 +113,8 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
     penalize_intercept : bool, default=False
         Whether ``l1``, ``l2`` and ``l2_shrinkage`` act on the intercept too.
     max_iter : int, default=100
-        Most passes over the rows that ``fit`` makes. ``partial_fit`` makes one.
+        Most passes over the rows that ``fit`` makes, before it learns all rows again, see
+        ``early_stopping``. ``partial_fit`` makes one.
     tol : float or None, default=3e-3
         ``fit`` ends when the loss has not fallen by more than ``tol`` times the first pass's
         for ``n_iter_no_change`` passes. It is the loss of the rows held out, if there are
@@ -121,14 +122,14 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
     n_iter_no_change : int, default=5
         Passes without gain before ``fit`` ends.
     early_stopping : bool or "auto", default="auto"
-        Whether ``fit`` holds rows out and goes back to the model of the pass that judged them
-        best. "auto": if ``X_val`` is given, or if there are more than 200 rows and passes to
-        choose between.
+        Whether ``fit`` holds rows out, finds the number of passes that predicts them best,
+        starts again and makes as many passes over all rows. With rows of your own, ``X_val``,
+        it goes back to the model of the best pass; so it does with ``warm_start``, as the next
+        ``fit`` may be judged by the rows held out. "auto": if ``X_val`` is given, or if there
+        are more than 200 rows and passes to choose between.
     validation_fraction : float, default=0.1
         Part of the rows that are held out, between 0 and 1: drawn at random, with the
-        classes in proportion, or the last ones if not ``shuffle``. At the end they are
-        learned too, once, but not with ``warm_start``, as the next ``fit`` may be judged by
-        the same.
+        classes in proportion, or the last ones if not ``shuffle``.
     scoring : str, callable or None, default=None
         A scorer of scikit-learn's that judges the rows held out. None: their mean loss.
     shuffle : bool, default=True
@@ -168,10 +169,11 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
     t_ : int
         Rows of positive weight learned.
     n_iter_ : int
-        Passes made by the last call; 1 in ``partial_fit``.
+        Passes made by the last call, without those that learn all rows again; 1 in
+        ``partial_fit``.
     best_iter_ : int
-        Of ``fit``: the last pass that gained more than ``tol``. Where rows were held out, the
-        model is that of this pass, which then learned them but for ``warm_start``.
+        Of ``fit``: the last pass that gained more than ``tol``. Where rows were held out or
+        given, the model is one of so many passes.
     loss_curve_ : list of float
         The weighted mean loss of each pass of the last call. Each row is judged just
         before it is learned.

@@ -181,6 +181,13 @@ def test_verbose_prints_a_line_an_epoch(capsys):
     assert [line.split(":")[0] for line in lines] == ["Epoch 1", "Epoch 2", "Epoch 3"]
 
 
+def test_verbose_tells_how_often_all_rows_are_learned(capsys):
+    params = {"early_stopping": True, "verbose": 1, "random_state": 0}
+    model = FtrlClassifier(**params, **FEW).fit(random_rows(), random_targets())
+    *_, last = capsys.readouterr().out.splitlines()
+    assert last.startswith(f"All rows, epochs 1 to {model.best_iter_}: ")
+
+
 # Where learning starts, and at which rates
 
 
