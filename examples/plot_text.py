@@ -51,7 +51,7 @@ words = make_pipeline(CountVectorizer(token_pattern=r"[a-z_]{3,}", min_df=3), Tf
 A_train, A_test = words.fit_transform(X_train), words.transform(X_test)
 sizes, losses, l1s = [], [], [0, 0.3, 1, 3]
 for l1 in l1s:
-    model = FtrlClassifier(l1=l1, max_iter=20, tol=1e-2, random_state=0).fit(A_train, y_train)
+    model = FtrlClassifier(l1=l1, tol=1e-2, random_state=0).fit(A_train, y_train)
     sizes.append(np.count_nonzero(model.coef_))
     losses.append(log_loss(y_test, model.predict_proba(A_test)))
     print(f"l1={l1}: {sizes[-1]} weights, log loss {losses[-1]:.3f}, "
@@ -63,7 +63,7 @@ for l1 in l1s:
 # Left: what is taken for what. Right: the words with the largest weights. A softmax leaves the sum
 # of a word's weights open, so they are shown against the mean over the classes.
 
-model = FtrlClassifier(l1=0.1, max_iter=20, tol=1e-2, random_state=0).fit(A_train, y_train)
+model = FtrlClassifier(l1=0.1, tol=1e-2, random_state=0).fit(A_train, y_train)
 plt.rcParams.update({"font.size": 12})
 fig, (left, right) = plt.subplots(1, 2, figsize=(12.5, 5), layout="constrained")
 ConfusionMatrixDisplay.from_predictions(
