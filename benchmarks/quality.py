@@ -84,7 +84,13 @@ def fitted(model):
 def tuned(model, grid, scoring):
     """Return a contestant: a grid search by cross-validation on the rows to learn."""
     return lambda train, test, seed: _fitted(
-        GridSearchCV(model, grid, scoring=scoring, cv=TimeSeriesSplit(3) if train.ordered else 3),
+        GridSearchCV(
+            model,
+            grid,
+            scoring=scoring,
+            cv=TimeSeriesSplit(3) if train.ordered else 3,
+            error_score="raise",
+        ),
         train,
         test,
         seed,

@@ -184,7 +184,8 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
             If a parameter, X, y or a weight is not valid, or if all weights are 0. The
             estimator is then as it was before the call. Also if a row's loss or gradient is
             too large for the state, or ``learning_rate`` fails, in a later pass: the rows before
-            that are then learned, and ``t_`` counts them.
+            that are then learned, and ``t_`` counts them. In the refit on all rows, see
+            ``early_stopping``, the model is then that of the best pass before it.
         """
         known = {}
         if self.warm_start and coef_init is None and hasattr(self, "_coef"):
@@ -194,7 +195,8 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
         init = coef_init is not None or intercept_init is not None
         fresh = init or not (self.warm_start and hasattr(self, "_state"))
         metadata = {} if sample_weight is None else {"sample_weight": sample_weight}
-        task = self._init_callback_context(max_subtasks=self.max_iter)
+        may_refit = self.early_stopping is not False and not self.warm_start
+        task = self._init_callback_context(max_subtasks=self.max_iter + may_refit)
         told = {"estimator": self, "X": X, "y": y, "metadata": metadata}
         task.call_on_fit_task_begin(**told)
         with _UnchangedOnError(self):
@@ -207,30 +209,36 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
                     "Sample weights must contain at least one non-zero number (class_weight "
                     "counts as well)."
                 )
-            learned, validate = batch, None
+            learned, validate, refit = batch, None, False
             if any(given is not None for given in (X_val, y_val, sample_weight_val)):
                 validate = self._validation(X_val, y_val, sample_weight_val)
             elif self.early_stopping is True or (
                 self.early_stopping == "auto" and batch.order.size > MANY_ROWS and self.max_iter > 1
             ):
                 learned, validate = self._hold_out(batch, X, y, sample_weight, random_state)
+                refit = may_refit
             self._start_from(coef_init, intercept_init)
-        again = learned is not batch and not self.warm_start
-        self._make_epochs(learned, validate, random_state, task, told, keep_best=not again)
-        if again:
-            self._learn_again(batch, random_state, coef_init, intercept_init)
+        stopped = self._make_epochs(
+            learned, validate, random_state, task, told, self.max_iter, self.tol
+        )
+        if refit and not stopped:
+            self._refit(batch, random_state, task, told, coef_init, intercept_init)
         task.call_on_fit_task_end(**told, reconstruction_attributes=self._snapshot)
         return self
 
-    def _make_epochs(self, batch, validate, random_state, task, told, keep_best):
-        """Make passes over the rows until one of those who judge them has had enough."""
+    def _make_epochs(self, batch, validate, random_state, task, told, max_iter, tol):
+        """Make passes over the rows until one of those who judge them has had enough.
+
+        Return whether that was a callback.
+        """
         best, best_state, stale_epochs = np.inf, {}, 0
         self.loss_curve_, self.validation_curve_ = [], []
-        for epoch in range(1, self.max_iter + 1):
+        for epoch in range(1, max_iter + 1):
             subtask = task.subcontext(task_name="epoch")
             subtask.call_on_fit_task_begin(**told)
             start = time.perf_counter()
-            batch = self._shuffled(batch, random_state)
+            if self.shuffle:
+                batch = batch._replace(order=random_state.permutation(batch.order))
             loss = self._learn(batch)
             self.n_iter_ = epoch
             self.loss_curve_.append(loss)
@@ -243,45 +251,42 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
             if self.verbose:
                 print(f"{report}, {time.perf_counter() - start:.2f} s")
             if epoch == 1:
-                enough = (self.tol or 0.0) * abs(loss)
+                enough = (tol or 0.0) * abs(loss)
             if epoch == 1 or loss < best - enough:
                 best, stale_epochs, self.best_iter_ = loss, 0, epoch
-                if validate and keep_best:
+                if validate:
                     best_state = self._copied_state(best_state)
             else:
                 stale_epochs += 1
-            if subtask.call_on_fit_task_end(**told, reconstruction_attributes=self._snapshot):
-                break
-            if self.tol is not None and stale_epochs >= self.n_iter_no_change:
+            stopped = subtask.call_on_fit_task_end(**told, reconstruction_attributes=self._snapshot)
+            if stopped or (tol is not None and stale_epochs >= self.n_iter_no_change):
                 break
         else:
-            if self.tol is not None and 1 < self.max_iter and not stale_epochs:
+            if tol is not None and 1 < max_iter and not stale_epochs:
                 warnings.warn(
-                    f"The loss still fell in the last of max_iter={self.max_iter} epochs. "
+                    f"The loss still fell in the last of max_iter={max_iter} epochs. "
                     "Consider increasing max_iter, or tol.",
                     ConvergenceWarning,
                     stacklevel=4,  # past fit and _fit_context's wrapper
                 )
         vars(self).update(best_state)
+        return stopped
 
-    def _learn_again(self, batch, random_state, *init):
-        """Start again, and learn all rows in as many passes as were best."""
-        start = time.perf_counter()
-        self._start_from_nothing(self.n_features_in_, self._state.dtype)
-        self._alpha = self._rates(0)[-1]
-        self._start_intercept()
-        self._start_from(*init)
-        for _ in range(self.best_iter_):
-            batch = self._shuffled(batch, random_state)
-            self._learn(batch)
+    def _refit(self, batch, random_state, task, told, coef_init, intercept_init):
+        """Learn all rows from the start in best_iter_ passes; on errors stay with the best pass."""
+        subtask = task.subcontext(task_name="refit", max_subtasks=self.best_iter_)
+        subtask.call_on_fit_task_begin(**told)
         if self.verbose:
-            seconds = time.perf_counter() - start
-            print(f"All rows, epochs 1 to {self.best_iter_}: {seconds:.2f} s")
-
-    def _shuffled(self, batch, random_state):
-        if not self.shuffle:
-            return batch
-        return batch._replace(order=random_state.permutation(batch.order))
+            print(f"Refit on all rows, {self.best_iter_} of {self.n_iter_} epochs:")
+        search = {name: vars(self)[name] for name in HISTORY}
+        with _UnchangedOnError(self):
+            self._start_from_nothing(self.n_features_in_, self._state.dtype)
+            self._alpha = self._rates(0)[-1]
+            self._start_intercept()
+            self._start_from(coef_init, intercept_init)
+            self._make_epochs(batch, None, random_state, subtask, told, self.best_iter_, tol=None)
+            vars(self).update(search)
+        subtask.call_on_fit_task_end(**told, reconstruction_attributes=self._snapshot)
 
     def _partial_fit(self, X, y, sample_weight=None, raws=None, **classes):
         """Learn the rows once, in the order given; write the raw predictions before to raws."""
@@ -580,7 +585,7 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
                     raise ValueError(
                         f"The loss or gradient of row {failed} is not finite, or too large "
                         "for the state. Lower learning_rate, raise beta, or scale X and y. The "
-                        f"model keeps the {self.t_} rows learned until then."
+                        "model keeps what it has learned: t_ counts the rows."
                     )
         return total / (weights[order].sum() or 1.0)
 

@@ -69,20 +69,20 @@ class FtrlRegressor(RegressorMixin, BaseFtrl):
     quantile : float, default=0.5
         Between 0 and 1: the quantile that "quantile" learns.
     max_iter : int, default=100
-        Most passes over the rows that ``fit`` makes, before it learns all rows again, see
-        ``early_stopping``. ``partial_fit`` makes one.
+        Most passes over the rows that ``fit`` makes before a refit, see ``early_stopping``.
+        ``partial_fit`` makes one.
     tol : float or None, default=3e-3
-        ``fit`` ends when the loss has not fallen by more than ``tol`` times the first pass's
+        The passes end when the loss has not fallen by more than ``tol`` times the first pass's
         for ``n_iter_no_change`` passes. It is the loss of the rows held out, if there are
         some, else that of the rows learned. None: all ``max_iter`` passes are made.
     n_iter_no_change : int, default=5
-        Passes without gain before ``fit`` ends.
+        Passes without gain before they end.
     early_stopping : bool or "auto", default="auto"
-        Whether ``fit`` holds rows out, finds the number of passes that predicts them best,
-        starts again and makes as many passes over all rows. With rows of your own, ``X_val``,
-        it goes back to the model of the best pass; so it does with ``warm_start``, as the next
-        ``fit`` may be judged by the rows held out. "auto": if ``X_val`` is given, or if there
-        are more than 200 rows and passes to choose between.
+        Whether ``fit`` holds rows out, finds the pass that predicts them best, up to ``tol``,
+        and is then refitted on all rows in as many passes. With rows of your own, ``X_val``,
+        and with ``warm_start``, as the next ``fit`` may be judged by the same rows, there is
+        no refit: the model is that of the best pass. "auto": if ``X_val`` is given, or if
+        there are more than 200 rows and passes to choose between.
     validation_fraction : float, default=0.1
         Part of the rows that are held out, between 0 and 1: drawn at random, or the
         last ones if not ``shuffle``.
@@ -118,15 +118,14 @@ class FtrlRegressor(RegressorMixin, BaseFtrl):
     learning_rate_, beta_ : float
         The numbers in use. Of a callable learning rate: that of the last step.
     t_ : int
-        Rows of positive weight learned.
+        Rows of positive weight learned, each as often as the model has learned it.
     n_iter_ : int
-        Passes made by the last call, without those that learn all rows again; 1 in
-        ``partial_fit``.
+        Passes made by the last call, without those of the refit; 1 in ``partial_fit``.
     best_iter_ : int
-        Of ``fit``: the last pass that gained more than ``tol``. Where rows were held out or
-        given, the model is one of so many passes.
+        Of ``fit``: the last pass that gained more than ``tol``: the one gone back to, or the
+        passes of the refit.
     loss_curve_ : list of float
-        The weighted mean loss of each pass of the last call. Each row is judged just
+        The weighted mean loss of each of these ``n_iter_`` passes. Each row is judged just
         before it is learned.
     validation_curve_ : list of float
         Of ``fit``: the mean loss of the rows held out after each pass, or their score if

@@ -181,11 +181,12 @@ def test_verbose_prints_a_line_an_epoch(capsys):
     assert [line.split(":")[0] for line in lines] == ["Epoch 1", "Epoch 2", "Epoch 3"]
 
 
-def test_verbose_tells_how_often_all_rows_are_learned(capsys):
+def test_verbose_prints_a_line_an_epoch_of_the_refit(capsys):
     params = {"early_stopping": True, "verbose": 1, "random_state": 0}
     model = FtrlClassifier(**params, **FEW).fit(random_rows(), random_targets())
-    *_, last = capsys.readouterr().out.splitlines()
-    assert last.startswith(f"All rows, epochs 1 to {model.best_iter_}: ")
+    *search, title = [line.split(":")[0] for line in capsys.readouterr().out.splitlines()][:4]
+    assert search == ["Epoch 1", "Epoch 2", "Epoch 3"]
+    assert title == f"Refit on all rows, {model.best_iter_} of 3 epochs"
 
 
 # Where learning starts, and at which rates

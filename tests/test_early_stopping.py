@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from oracle import FEW, NUMBERS, random_rows, random_targets
+from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import log_loss, roc_auc_score
 
@@ -56,22 +57,57 @@ def test_fit_ends_n_iter_no_change_epochs_after_the_best(n_classes):
     assert model.best_iter_ == np.argmin(model.validation_curve_) + 1
 
 
+def sparse_rows(dtype=np.float64):
+    X = sparse.random_array((200, 60), density=0.2, rng=np.random.default_rng(0), dtype=dtype)
+    return X.tocsr()
+
+
 START = {"coef_init": np.linspace(-0.1, 0.1, 60), "intercept_init": 0.3}
+REFITS = {
+    "a rate": (FtrlClassifier, {"learning_rate": 0.3}, {}),
+    "a schedule": (FtrlClassifier, {"learning_rate": lambda t: 4 / np.sqrt(t + 50)}, {}),
+    "auto": (FtrlClassifier, {}, {}),
+    "auto, float32": (FtrlClassifier, {"dtype": np.float32}, {}),
+    "from given weights": (FtrlClassifier, {"learning_rate": 0.3}, START),
+    "from n above 0": (FtrlClassifier, {"initial_accumulator_value": 0.1}, {}),
+    "four classes": (FtrlClassifier, {"n_classes": 4}, {}),
+    "numbers": (FtrlRegressor, {"n_classes": 9}, {}),
+    "rows of weight 0": (FtrlClassifier, {}, {"sample_weight": np.arange(200) % 3}),
+}
 
 
-@pytest.mark.parametrize("rate", [0.01, lambda t: 0.2 / np.sqrt(t + 9), "auto"])
-@pytest.mark.parametrize("init", [{}, START], ids=["from 0", "from coef_init"])
-@pytest.mark.parametrize("estimator", [FtrlClassifier, FtrlRegressor])
-def test_all_rows_are_learned_from_the_start_in_as_many_passes_as_were_best(estimator, init, rate):
-    X, _ = noisy()
-    y = X[:, 0] > 0 if estimator is FtrlClassifier else X[:, 0] + 5.0
-    params = {"shuffle": False, "tol": None, "learning_rate": rate}
-    model = estimator(early_stopping=True, max_iter=8, validation_fraction=0.25, **params)
-    model.fit(X, y, **init)
-    assert model.best_iter_ > 1
-    plain = estimator(early_stopping=False, max_iter=model.best_iter_, **params).fit(X, y, **init)
+def third_pass(model, X, y, sample_weight=None):
+    """Score the third pass above all others."""
+    return -abs(len(model.loss_curve_) - 3)
+
+
+@pytest.mark.parametrize("case", REFITS)
+def test_a_refit_is_a_fit_to_all_rows_in_as_many_passes_as_were_best(case):
+    estimator, params, given = REFITS[case]
+    params = params | {"shuffle": False, "tol": None}
+    X = sparse_rows(params.pop("dtype", np.float64))
+    y = random_targets(200, n_classes=params.pop("n_classes", 2))
+    model = estimator(early_stopping=True, max_iter=5, scoring=third_pass, **params)
+    model.fit(X, y, **given)
+    assert (model.best_iter_, model.n_iter_, len(model.loss_curve_)) == (3, 5, 5)
+    plain = estimator(early_stopping=False, max_iter=3, **params).fit(X, y, **given)
     for name in ["z_", "n_", "intercept_z_", "intercept_n_", "learning_rate_", "t_"]:
-        np.testing.assert_array_equal(getattr(model, name), getattr(plain, name))
+        np.testing.assert_array_equal(getattr(model, name), getattr(plain, name), strict=True)
+
+
+def test_a_refit_shuffles_all_rows_in_each_pass(monkeypatch):
+    X, y = noisy()
+    orders, plain = [], FtrlClassifier._learn
+    monkeypatch.setattr(
+        FtrlClassifier,
+        "_learn",
+        lambda self, batch: orders.append(batch.order) or plain(self, batch),
+    )
+    FtrlClassifier(scoring=third_pass, **STOPPED).fit(X, y)
+    orders = [order for order in orders if order.size == 200]
+    assert len(orders) == 3
+    assert all(np.array_equal(np.sort(order), np.arange(200)) for order in orders)
+    assert len({tuple(order) for order in [*orders, np.arange(200)]}) == 4
 
 
 def test_without_shuffling_the_last_rows_are_held_out():
@@ -93,22 +129,28 @@ def test_rows_held_out_are_not_learned_if_the_next_fit_may_be_judged_by_them():
         assert model.t_ == t
 
 
-def test_an_interrupt_while_all_rows_are_learned_leaves_a_model(monkeypatch):
+@pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError])
+@pytest.mark.parametrize("where", ["_start_from_nothing", "_start_from", "_learn"])
+def test_a_refit_that_fails_leaves_the_best_pass(monkeypatch, where, error):
     X, y = noisy()
-    model = FtrlClassifier(early_stopping=True, shuffle=False, max_iter=3, tol=None, **NUMBERS)
-    expected = FtrlClassifier(**NUMBERS).partial_fit(X[:50], y[:50], classes=[0, 1])
-    plain = FtrlClassifier._learn
+    params = {"shuffle": False, "max_iter": 3, "tol": None, **NUMBERS}
+    expected = FtrlClassifier(**params).fit(X[:180], y[:180], X_val=X[180:], y_val=y[180:])
+    model = FtrlClassifier(early_stopping=True, **params)
+    refit, plain = FtrlClassifier._refit, getattr(FtrlClassifier, where)
 
-    def interrupted(self, batch):
-        if batch.order.size == 200:
-            plain(self, batch._replace(order=batch.order[:50]))
-            raise KeyboardInterrupt
-        return plain(self, batch)
+    def failing(self, *args):
+        plain(self, *args)
+        raise error
 
-    monkeypatch.setattr(FtrlClassifier, "_learn", interrupted)
-    with pytest.raises(KeyboardInterrupt):
+    def failing_refit(self, *args):
+        monkeypatch.setattr(FtrlClassifier, where, failing)
+        refit(self, *args)
+
+    monkeypatch.setattr(FtrlClassifier, "_refit", failing_refit)
+    with pytest.raises(error):
         model.fit(X, y)
-    np.testing.assert_array_equal(model.predict_proba(X), expected.predict_proba(X))
+    for name in ["z_", "n_", "intercept_z_", "t_", "best_iter_", "n_iter_", "loss_curve_"]:
+        np.testing.assert_array_equal(getattr(model, name), getattr(expected, name))
 
 
 def test_held_out_rows_have_the_classes_in_proportion(monkeypatch):

@@ -184,6 +184,26 @@ def test_a_callback_may_end_fit():
 
 
 @with_callbacks
+def test_a_callback_that_ends_the_search_leaves_the_best_pass():
+    params = {"max_iter": 50, "tol": None, "early_stopping": True, "random_state": 0}
+    model = FtrlClassifier(**params).set_callbacks(Watcher(epochs=3))
+    model.fit(random_rows(), random_targets())
+    assert model.n_iter_ == 3
+    assert model.t_ == model.best_iter_ * 54
+
+
+@with_callbacks
+def test_a_callback_sees_and_may_end_the_refit():
+    params = {"max_iter": 3, "tol": None, "early_stopping": True}
+    later = {"scoring": lambda model, *_: len(model.loss_curve_)}  # the last pass is best
+    watcher = Watcher(epochs=5)
+    model = FtrlClassifier(**params, **later).set_callbacks(watcher)
+    model.fit(random_rows(), random_targets())
+    assert [seen.t_ for seen in watcher.models] == [54, 108, 162, 60, 120]
+    assert model.t_ == 120
+
+
+@with_callbacks
 @pytest.mark.parametrize("error", [RuntimeError("no"), MemoryError(), KeyboardInterrupt()])
 def test_a_callback_that_fails_leaves_the_epochs_before(error):
     watcher = Watcher(epochs=2, error=error)
