@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from oracle import FEW, NUMBERS, random_rows, random_targets
-from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import log_loss, roc_auc_score
 
@@ -57,11 +56,6 @@ def test_fit_ends_n_iter_no_change_epochs_after_the_best(n_classes):
     assert model.best_iter_ == np.argmin(model.validation_curve_) + 1
 
 
-def sparse_rows(dtype=np.float64):
-    X = sparse.random_array((200, 60), density=0.2, rng=np.random.default_rng(0), dtype=dtype)
-    return X.tocsr()
-
-
 START = {"coef_init": np.linspace(-0.1, 0.1, 60), "intercept_init": 0.3}
 REFITS = {
     "a rate": (FtrlClassifier, {"learning_rate": 0.3}, {}),
@@ -85,7 +79,7 @@ def third_pass(model, X, y, sample_weight=None):
 def test_a_refit_is_a_fit_to_all_rows_in_as_many_passes_as_were_best(case):
     estimator, params, given = REFITS[case]
     params = params | {"shuffle": False, "tol": None}
-    X = sparse_rows(params.pop("dtype", np.float64))
+    X = random_rows(200, 60, dtype=params.pop("dtype", np.float64))
     y = random_targets(200, n_classes=params.pop("n_classes", 2))
     model = estimator(early_stopping=True, max_iter=5, scoring=third_pass, **params)
     model.fit(X, y, **given)
