@@ -31,6 +31,7 @@ from ._kernel import (
     learn_few,
     learn_many,
     multiply,
+    square_of_sum,
     squares,
     total_loss,
 )
@@ -65,6 +66,7 @@ NO_NUMBER = (  # what numpy says of strings, of dicts, and of dates beside numbe
 DOC_PAGE = (  # of the API reference
     "https://sklearn-ftrl.readthedocs.io/en/stable/generated/{estimator_module}.{estimator_name}.html"
 )
+SAMPLE = 1000  # rows that the mean row is found from
 MANY_ROWS = 200  # early_stopping="auto" holds out rows of more than these
 
 
@@ -485,29 +487,32 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
 
         A weight has the unit of the raw prediction by that of x, a gradient that of the loss's
         slope times that of x: so the numbers follow the scales of x, y and sample weights, at
-        any power of n. The intercept is a feature that is as large as those of X.
+        any power of n. The intercept is a feature that is as large as those of X. What all rows
+        have in common is its to learn: lengths are measured from the mean row.
         """
         if "auto" not in (self.learning_rate, self.beta):
             return None
         if getattr(self, "_scales", None) and self._scales.n_rows:
             return self._scales
-        total, longest, n_rows, n_numbers = squares(batch.rows, batch.order)
+        lengths, n_numbers = squares(batch.rows, batch.order)  # squared
         if not n_numbers:
             self._scales = Scales(0, 1.0, 1.0, 1.0, 1.0, None)
             return self._scales
+        n_rows = np.count_nonzero(lengths)
         weights = batch.weights[batch.order]
         power = -2.0 * self.learning_rate_power
         with np.errstate(all="ignore"):
             raw, slope, intercept = self._target_scales(batch.targets[batch.order], weights)
             raw *= 1.0 if n_passes == 1 else 0.5  # one pass must get there
-            length = np.sqrt(longest if self.loss == "poisson" else np.divide(total, n_rows))
-            x = np.sqrt(total / n_numbers)
+            length = lengths.max() if self.loss == "poisson" else lengths.sum() / n_rows
+            spread = self._spread(batch, lengths) if self.fit_intercept and n_rows else 1.0
+            x = np.sqrt(lengths.sum() / n_numbers)
             gradient = slope * x * weights.mean()
             scales = Scales(
                 n_rows,
-                rate=raw / length * gradient ** (power - 1.0),
+                rate=raw / np.sqrt(length * spread) * gradient ** (power - 1.0),
                 beta=gradient**power,
-                intercept_rate=x ** (2.0 - power),
+                intercept_rate=x ** (2.0 - power) / np.sqrt(spread),
                 intercept_beta=(gradient / x) ** power,
                 intercept=intercept,
             )
@@ -519,6 +524,14 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
             )
         self._scales = scales
         return self._scales
+
+    def _spread(self, batch, lengths):
+        """Return the mean square of rows about their mean, by that about 0; at least 1/64."""
+        some = np.flatnonzero(lengths)
+        some = some[:: -(-some.size // SAMPLE)]
+        square = square_of_sum(batch.rows, batch.order[some], np.zeros(self._state.shape[0]))
+        of_mean = square / some.size / lengths[some].sum()
+        return 1.0 + 1.0 / min(some.size, 64) - of_mean  # of few rows the mean is not known
 
     def _rates(self, n_steps):
         """Return the learning rates of the next steps, that of the step before in front."""

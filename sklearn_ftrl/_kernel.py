@@ -621,20 +621,33 @@ def multiply(rows, order, w, out):
 
 @njit
 def squares(rows, order):
-    """Return the sum and maximum of the rows' squared lengths, and what is not 0, in counts."""
+    """Return the squared lengths of the rows, and of how many numbers that are not 0."""
     data, _, indptr, _ = rows
-    total, longest, n_rows, n_numbers = 0.0, 0.0, 0, 0
+    out, n_numbers = np.zeros(order.size), 0
     for t in range(order.size):
         i = order[t]
-        square = 0.0
         for k in range(indptr[i], indptr[i + 1]):
             x = np.float64(data[k])
-            square += x * x
+            out[t] += x * x
             n_numbers += x != 0.0
-        total += square
-        longest = max(longest, square)
-        n_rows += square > 0.0
-    return total, longest, n_rows, n_numbers
+    return out, n_numbers
+
+
+@njit
+def square_of_sum(rows, order, sums):
+    """Return the squared length of the rows' sum; sums is 0 everywhere, and gets it."""
+    data, indices, indptr, _ = rows
+    total = 0.0
+    for again in (False, True):  # sum x x', without a look at all features
+        for t in range(order.size):
+            start = indptr[order[t]]
+            for k in range(indptr[order[t] + 1] - start):
+                j = feature(indices, start, k)
+                if again:
+                    total += data[start + k] * sums[j]
+                else:
+                    sums[j] += data[start + k]
+    return total
 
 
 @njit

@@ -107,6 +107,37 @@ def test_dense_and_sparse_rows_give_the_same_numbers():
     np.testing.assert_allclose(dense.predict(X), csr.predict(X), rtol=1e-12)
 
 
+def test_what_all_rows_share_is_left_to_the_intercept():
+    X, y = np.random.default_rng(0).normal(size=(2000, 5)), random_targets(2000)
+    shifted = X + np.array([3, 0, 0, 0, 4])
+    rate, expected = (FtrlClassifier(**FITTED).fit(A, y).learning_rate_ for A in (shifted, X))
+    assert rate == pytest.approx(expected, rel=0.05)
+    model = FtrlClassifier(fit_intercept=False, **FITTED).fit(shifted, y)
+    assert model.learning_rate_ == pytest.approx(0.5 / np.sqrt(5 + 9 + 16), rel=0.05)
+
+
+def test_one_row_says_nothing_of_what_all_rows_share():
+    model = FtrlClassifier().partial_fit([[3.0, 4.0]], [1], classes=[0, 1])
+    assert model.learning_rate_ == pytest.approx(1 / 5)
+
+
+def test_rows_that_are_all_the_same_raise_the_rate_to_no_more_than_eight_times():
+    model = FtrlClassifier(**FITTED).fit(np.full((300, 1), 10.0), np.arange(300) % 2)
+    assert model.learning_rate_ == pytest.approx(8 * 0.5 / 10)
+
+
+@pytest.mark.compiled
+def test_columns_far_from_0_are_learned_nearly_as_well():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(4000, 10))
+    y = X @ rng.normal(size=10) + rng.logistic(size=4000) > 0
+    losses = []
+    for shift in (0, 5):
+        model = FtrlClassifier(random_state=0).fit(X[:3000] + shift, y[:3000])
+        losses.append(log_loss(y[3000:], model.predict_proba(X[3000:] + shift)))
+    assert losses[1] < 1.1 * losses[0]
+
+
 @pytest.mark.compiled
 @pytest.mark.parametrize("y", [np.zeros(60), np.full(60, 7.0)], ids=["zero", "constant"])
 @pytest.mark.parametrize("loss", REGRESSOR_LOSSES)
