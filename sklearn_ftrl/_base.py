@@ -512,7 +512,7 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
                 n_rows,
                 rate=raw / np.sqrt(length * spread) * gradient ** (power - 1.0),
                 beta=gradient**power,
-                intercept_rate=x ** (2.0 - power) / np.sqrt(spread),
+                intercept_rate=x ** (2.0 - power),
                 intercept_beta=(gradient / x) ** power,
                 intercept=intercept,
             )
@@ -526,12 +526,12 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
         return self._scales
 
     def _spread(self, batch, lengths):
-        """Return the mean square of rows about their mean, by that about 0; at least 1/64."""
+        """Return the mean square of rows about their mean, by that about 0; at least 1/9."""
         some = np.flatnonzero(lengths)
         some = some[:: -(-some.size // SAMPLE)]
         square = square_of_sum(batch.rows, batch.order[some], np.zeros(self._state.shape[0]))
         of_mean = square / some.size / lengths[some].sum()
-        return 1.0 + 1.0 / min(some.size, 64) - of_mean  # of few rows the mean is not known
+        return max(1.0 + 1.0 / some.size - of_mean, 1.0 / 9.0)  # 1 of one row: it has no mean
 
     def _rates(self, n_steps):
         """Return the learning rates of the next steps, that of the step before in front."""

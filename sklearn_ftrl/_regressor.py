@@ -150,7 +150,7 @@ class FtrlRegressor(RegressorMixin, BaseFtrl):
     passes make up for it. beta is 3 rms(x) times the scale of the loss's slope: std(y)
     for the squared losses, at most ``epsilon`` for "huber", 1 for "epsilon_insensitive" and
     "quantile". "poisson" has 0.5 ``||x||`` / (s max ``||x||``) and sqrt(mean(y)). The intercept
-    learns like a feature that is rms(x) ``||x||`` / s in each row, and starts at the mean of y
+    learns like a feature that is rms(x) in each row, and starts at the mean of y
     ("poisson": its logarithm). The notes of ``FtrlClassifier`` say how s is measured. The numbers
     come from the first call's rows and are kept: scaling X, y or the sample weights, or moving y,
     changes them and nothing else.
