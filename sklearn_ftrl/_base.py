@@ -528,7 +528,8 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
     def _spread(self, batch, lengths):
         """Return the mean square of rows about their mean, by that about 0; at least 1/9."""
         some = np.flatnonzero(lengths)
-        some = some[:: -(-some.size // SAMPLE)]
+        if some.size > SAMPLE:  # at random: rows may be periodic
+            some = np.random.default_rng(0).choice(some, SAMPLE, replace=False)
         square = square_of_sum(batch.rows, batch.order[some], np.zeros(self._state.shape[0]))
         of_mean = square / some.size / lengths[some].sum()
         return max(1.0 + 1.0 / some.size - of_mean, 1.0 / 9.0)  # 1 of one row: it has no mean

@@ -623,13 +623,14 @@ def multiply(rows, order, w, out):
 def squares(rows, order):
     """Return the squared lengths of the rows, and of how many numbers that are not 0."""
     data, _, indptr, _ = rows
-    out, n_numbers = np.zeros(order.size), 0
+    out, n_numbers = np.empty(order.size), 0
     for t in range(order.size):
-        i = order[t]
-        for k in range(indptr[i], indptr[i + 1]):
+        square = 0.0
+        for k in range(indptr[order[t]], indptr[order[t] + 1]):
             x = np.float64(data[k])
-            out[t] += x * x
+            square += x * x
             n_numbers += x != 0.0
+        out[t] = square
     return out, n_numbers
 
 
