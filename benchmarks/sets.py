@@ -11,7 +11,7 @@ import numpy as np
 from scipy import sparse
 from sklearn import datasets
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 from .contestants import MissingError
 from .works import csr
@@ -56,10 +56,10 @@ class Set(NamedTuple):
         return self.part(train), self.part(test)
 
 
-def bundled(load, task, scaled):
-    """Return a set of scikit-learn's, its columns as they are or standardised."""
+def bundled(load, task, scaler=None):
+    """Return a set of scikit-learn's, its columns as they are or scaled."""
     X, y = load(return_X_y=True)
-    X = StandardScaler().fit_transform(X) if scaled else X
+    X = X if scaler is None else scaler.fit_transform(X)
     return Set(X, y, task, X)
 
 
@@ -185,8 +185,9 @@ BUNDLED = {
     "diabetes": (partial(datasets.load_diabetes, scaled=False), "regression"),
 }
 SETS = {
-    **{name: partial(bundled, *args, scaled=True) for name, args in BUNDLED.items()},
-    **{f"{name}_raw": partial(bundled, *args, scaled=False) for name, args in BUNDLED.items()},
+    **{name: partial(bundled, *args, StandardScaler()) for name, args in BUNDLED.items()},
+    **{f"{name}_minmax": partial(bundled, *args, MinMaxScaler()) for name, args in BUNDLED.items()},
+    **{f"{name}_raw": partial(bundled, *args) for name, args in BUNDLED.items()},
     "late": late,
     "delay": delay,
     "late_counts": late_counts,
