@@ -494,23 +494,24 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
             return None
         if getattr(self, "_scales", None) and self._scales.n_rows:
             return self._scales
-        lengths, n_numbers = squares(batch.rows, batch.order)  # squared
+        squared, n_numbers = squares(batch.rows, batch.order)
         if not n_numbers:
             self._scales = Scales(0, 1.0, 1.0, 1.0, 1.0, None)
             return self._scales
-        n_rows = np.count_nonzero(lengths)
+        n_rows = np.count_nonzero(squared)
         weights = batch.weights[batch.order]
         power = -2.0 * self.learning_rate_power
         with np.errstate(all="ignore"):
             raw, slope, intercept = self._target_scales(batch.targets[batch.order], weights)
             raw *= 1.0 if n_passes == 1 else 0.5  # one pass must get there
-            length = lengths.max() if self.loss == "poisson" else lengths.sum() / n_rows
-            spread = self._spread(batch, lengths) if self.fit_intercept and n_rows else 1.0
-            x = np.sqrt(lengths.sum() / n_numbers)
+            square = squared.max() if self.loss == "poisson" else squared.sum() / n_rows
+            if self.fit_intercept:
+                square *= self._spread(batch, squared)
+            x = np.sqrt(squared.sum() / n_numbers)
             gradient = slope * x * weights.mean()
             scales = Scales(
                 n_rows,
-                rate=raw / np.sqrt(length * spread) * gradient ** (power - 1.0),
+                rate=raw / np.sqrt(square) * gradient ** (power - 1.0),
                 beta=gradient**power,
                 intercept_rate=x ** (2.0 - power),
                 intercept_beta=(gradient / x) ** power,
@@ -525,14 +526,14 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
         self._scales = scales
         return self._scales
 
-    def _spread(self, batch, lengths):
-        """Return the mean square of rows about their mean, by that about 0; at least 1/9."""
-        some = np.flatnonzero(lengths)
-        if some.size > SAMPLE:  # at random: rows may be periodic
+    def _spread(self, batch, squared):
+        """Return the mean square of rows about their mean, by that about 0: 1/9 to 1."""
+        some = batch.order
+        if some.size > SAMPLE:  # at random: rows may be sorted, or periodic
             some = np.random.default_rng(0).choice(some, SAMPLE, replace=False)
-        square = square_of_sum(batch.rows, batch.order[some], np.zeros(self._state.shape[0]))
-        of_mean = square / some.size / lengths[some].sum()
-        return max(1.0 + 1.0 / some.size - of_mean, 1.0 / 9.0)  # 1 of one row: it has no mean
+        square = square_of_sum(batch.rows, some, np.zeros(self._state.shape[0]))
+        of_mean = square / some.size**2 / squared.mean()
+        return np.clip(1.0 + 1.0 / some.size - of_mean, 1.0 / 9.0, 1.0)  # one row has no spread
 
     def _rates(self, n_steps):
         """Return the learning rates of the next steps, that of the step before in front."""

@@ -636,19 +636,21 @@ def squares(rows, order):
 
 @njit
 def square_of_sum(rows, order, sums):
-    """Return the squared length of the rows' sum; sums is 0 everywhere, and gets it."""
+    """Return the squared length of the rows' sum; sums is 0 everywhere, and gets it.
+
+    It is found from the rows once more: a look at the sums of all features may take longer.
+    """
     data, indices, indptr, _ = rows
-    total = 0.0
-    for again in (False, True):  # sum x x', without a look at all features
-        for t in range(order.size):
-            start = indptr[order[t]]
-            for k in range(indptr[order[t] + 1] - start):
-                j = feature(indices, start, k)
-                if again:
-                    total += data[start + k] * sums[j]
-                else:
-                    sums[j] += data[start + k]
-    return total
+    for t in range(order.size):
+        start = indptr[order[t]]
+        for k in range(indptr[order[t] + 1] - start):
+            sums[feature(indices, start, k)] += data[start + k]
+    square = 0.0
+    for t in range(order.size):
+        start = indptr[order[t]]
+        for k in range(indptr[order[t] + 1] - start):
+            square += data[start + k] * sums[feature(indices, start, k)]
+    return square
 
 
 @njit

@@ -116,9 +116,29 @@ def test_what_all_rows_share_is_left_to_the_intercept():
     assert model.learning_rate_ == pytest.approx(0.5 / np.sqrt(5 + 9 + 16), rel=0.05)
 
 
-def test_one_row_says_nothing_of_what_all_rows_share():
-    model = FtrlClassifier().partial_fit([[3.0, 4.0]], [1], classes=[0, 1])
-    assert model.learning_rate_ == pytest.approx(1 / 5)
+@pytest.mark.parametrize("n_rows", [1, 2, 5])
+def test_few_rows_say_little_of_what_all_rows_share(n_rows):
+    X, y = np.tile([3.0, 4.0], (n_rows, 1)), np.ones(n_rows)
+    model = FtrlClassifier().partial_fit(X, y, classes=[0, 1])
+    assert model.learning_rate_ == pytest.approx(np.sqrt(n_rows) / 5)
+
+
+def test_a_flag_that_most_rows_lack_is_shared_by_none():
+    X = np.repeat([1.0, 0.0], [50, 950])[:, np.newaxis]
+    model = FtrlClassifier().partial_fit(X, X[:, 0], classes=[0, 1])
+    assert model.learning_rate_ == pytest.approx(1.0, rel=0.05)
+
+
+def test_the_mean_of_many_rows_is_not_that_of_the_first():
+    X = np.repeat(np.eye(4), 1000, axis=0) - 0.25
+    rates = [FtrlClassifier(**FITTED).fit(X, np.arange(4000) % 2).learning_rate_ for _ in range(2)]
+    assert rates[0] == rates[1] == pytest.approx(0.5 / np.sqrt(0.75), rel=0.01)
+
+
+def test_poisson_is_careful_with_the_longest_row():
+    X = np.array([[3.0, 4.0], [-3.0, -4.0], [1.0, 0.0], [-1.0, 0.0]])
+    model = FtrlRegressor("poisson").partial_fit(X, [1, 2, 3, 4])
+    assert model.learning_rate_ == pytest.approx(0.5 / 5)
 
 
 def test_rows_that_are_all_the_same_raise_the_rate_to_no_more_than_three_times():
