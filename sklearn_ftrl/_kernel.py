@@ -621,7 +621,7 @@ def multiply(rows, order, w, out):
 
 @njit
 def squares(rows, order):
-    """Return the squared lengths of the rows, and of how many numbers that are not 0."""
+    """Return the squared lengths of the rows, and how many of their numbers are not 0."""
     data, _, indptr, _ = rows
     out, n_numbers = np.empty(order.size), 0
     for t in range(order.size):
