@@ -59,7 +59,7 @@ def begin(log, **params):
         model, classes = FtrlRegressor(**params), {}
     else:
         model, classes = FtrlClassifier(**params), {"classes": np.unique(log.y)}
-    model._take(log.X, log.y, None, True, **classes)
+    model._take(log.X, log.y, None, True, n_passes=1, **classes)
     return model
 
 
