@@ -101,12 +101,6 @@ def test_rows_that_are_empty_or_weigh_nothing_decide_nothing():
     assert (model.learning_rate_, model.beta_) == (expected.learning_rate_, expected.beta_)
 
 
-def test_dense_and_sparse_rows_give_the_same_numbers():
-    X, y = random_rows(), random_targets()
-    dense, csr = (FtrlRegressor(**FITTED).fit(a, y) for a in (X.toarray(), X))
-    np.testing.assert_allclose(dense.predict(X), csr.predict(X), rtol=1e-12)
-
-
 def test_what_all_rows_share_is_left_to_the_intercept():
     X, y = np.random.default_rng(0).normal(size=(2000, 5)), random_targets(2000)
     shifted = X + np.array([3, 0, 0, 0, 4])

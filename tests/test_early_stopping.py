@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from oracle import FEW, NUMBERS, random_rows, random_targets
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import log_loss, roc_auc_score
 
 from sklearn_ftrl import FtrlClassifier, FtrlRegressor, _base
@@ -223,11 +222,6 @@ def test_tol_is_a_fraction_of_the_loss():
         for factor in (1.0, 1000.0)
     )
     assert one.n_iter_ == other.n_iter_ < 500
-
-
-def test_fit_warns_if_the_loss_still_falls():
-    with pytest.warns(ConvergenceWarning, match="max_iter=2"):
-        FtrlClassifier(max_iter=2).fit(random_rows(), random_targets())
 
 
 def test_one_pass_is_no_reason_to_warn():

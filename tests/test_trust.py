@@ -1,13 +1,10 @@
-"""What a model promises those who keep it: files, threads, callbacks, uncertainty."""
+"""What a model promises those who keep it: files, callbacks, uncertainty."""
 
 import copy
-import io
 import pickle
-import threading
 import warnings
 from pathlib import Path
 
-import joblib
 import numpy as np
 import pytest
 import sklearn
@@ -19,47 +16,18 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.fixes import parse_version
 
 import sklearn_ftrl
-from sklearn_ftrl import FtrlClassifier, FtrlRegressor
+from sklearn_ftrl import FtrlClassifier
 
 SAVED = Path(__file__).parent / "data" / "classifier_0_1.pickle"
-COPIES = {
-    "pickle": lambda model: pickle.loads(pickle.dumps(model)),
-    "joblib": lambda model: joblib_copy(model),
-    "deepcopy": copy.deepcopy,
-}
 
 
-def joblib_copy(model):
-    with io.BytesIO() as file:
-        joblib.dump(model, file)
-        file.seek(0)
-        return joblib.load(file)
-
-
-def trained(estimator=FtrlClassifier, n_classes=2, **params):
-    return estimator(**(FEW | params), random_state=0).fit(
+def trained(n_classes=2, **params):
+    return FtrlClassifier(**(FEW | params), random_state=0).fit(
         random_rows(), random_targets(n_classes=n_classes)
     )
 
 
 # Files
-
-
-@pytest.mark.parametrize("way", COPIES)
-@pytest.mark.parametrize(
-    ("estimator", "n_classes"), [(FtrlClassifier, 2), (FtrlClassifier, 4), (FtrlRegressor, 9)]
-)
-def test_a_copy_goes_on_as_the_original_would(way, estimator, n_classes):
-    model = trained(estimator, n_classes)
-    other = COPIES[way](model)
-    for each in (model, other):
-        each.partial_fit(random_rows(seed=5), random_targets(n_classes=n_classes))
-    np.testing.assert_array_equal(other.coef_, model.coef_)
-    assert (other.learning_rate_, other.beta_, other.t_) == (
-        model.learning_rate_,
-        model.beta_,
-        model.t_,
-    )
 
 
 def test_a_file_of_the_first_version_opens():
@@ -104,21 +72,6 @@ def test_a_damaged_state_is_refused(damage):
 
 def test_an_unfitted_model_is_copied():
     assert pickle.loads(pickle.dumps(FtrlClassifier(l1=2.0))).l1 == 2.0
-
-
-# Threads
-
-
-@pytest.mark.compiled
-def test_predictions_while_another_thread_learns_are_finite():
-    X, y = random_rows(3000), random_targets(3000)
-    model = FtrlClassifier().partial_fit(X, y, classes=[0, 1])
-    learner = threading.Thread(target=lambda: [model.partial_fit(X, y) for _ in range(30)])
-    learner.start()
-    while learner.is_alive():
-        p = model.predict_proba(X)
-        assert np.isfinite(p).all()
-    learner.join()
 
 
 # Callbacks
