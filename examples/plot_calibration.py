@@ -29,22 +29,27 @@ late = np.arange(len(y)) >= 300_000
 # for those that were thrown away, and the expected loss is that of all rows. Without weights the
 # odds are 1 / r times too high, and can be multiplied by r afterwards.
 
-r = 0.1
-kept = ~late & ((y == 1) | (np.random.default_rng(0).random(len(y)) < r))
-weight = np.where(y == 1, 1.0, 1 / r)
-model = FtrlClassifier(l1=1, max_iter=1, tol=None, random_state=0)
+draws = np.random.default_rng(0).random(len(y))
 
-p = {"all rows": model.fit(X[~late], y[~late]).predict_proba(X[late])[:, 1]}
-p["10 %, sample_weight = 1 / r"] = model.fit(X[kept], y[kept], weight[kept]).predict_proba(X[late])[
-    :, 1
-]
-plain = model.fit(X[kept], y[kept]).predict_proba(X[late])[:, 1]
-p["10 %, no weights"] = plain
-p["10 %, no weights, odds times r"] = plain * r / (plain * r + 1 - plain)
+
+def predictions(r):
+    """Return those of models of a part r: with weights, without, and with odds times r."""
+    kept = ~late & ((y == 1) | (draws < r))
+    model = FtrlClassifier(l1=1, max_iter=1, tol=None, random_state=0)
+    weighted, plain = (
+        model.fit(X[kept], y[kept], weight).predict_proba(X[late])[:, 1]
+        for weight in (np.where(y[kept] == 1, 1.0, 1 / r), None)
+    )
+    return weighted, plain, plain * r / (plain * r + 1 - plain)
+
+
+names = ["sample_weight = 1 / r", "no weights", "no weights, odds times r"]
+p = {"all rows": predictions(1)[1]}
+p |= {f"10 %, {name}": each for name, each in zip(names, predictions(0.1), strict=True)}
 
 table = pd.DataFrame({name: [each.mean(), log_loss(y[late], each)] for name, each in p.items()}).T
 table.columns = ["mean prediction", "log loss"]
-print(f"{kept.sum()} of {(~late).sum()} rows kept; {y[late].mean():.4f} of the later ones clicked")
+print(f"{y[late].mean():.4f} of the later rows clicked")
 print(table.round(4).to_string())
 
 # %%
@@ -66,18 +71,11 @@ left.set(xscale="log", yscale="log", xlabel="predicted", ylabel="true probabilit
 left.set_title("Reliability", loc="left")
 left.legend(frameon=False)
 
-parts, lost = [0.02, 0.05, 0.1, 0.2, 0.5], {name: [] for name in list(p)[1::2]}
-base = log_loss(y[late], p["all rows"])
-draws = np.random.default_rng(0).random(len(y))
-for r in parts:
-    kept = ~late & ((y == 1) | (draws < r))
-    weighted = np.where(y[kept] == 1, 1.0, 1 / r)
-    q = model.fit(X[kept], y[kept], weighted).predict_proba(X[late])[:, 1]
-    plain = model.fit(X[kept], y[kept]).predict_proba(X[late])[:, 1]
-    for losses, each in zip(lost.values(), [q, plain * r / (plain * r + 1 - plain)], strict=True):
-        losses.append(100 * (log_loss(y[late], each) / base - 1))
-for name, losses in lost.items():
-    right.plot(parts, losses, "o-", linewidth=2, color=colors[name], label=name[6:])
+parts, base = [0.02, 0.05, 0.1, 0.2, 0.5], log_loss(y[late], p["all rows"])
+losses = np.array([[log_loss(y[late], each) for each in predictions(r)] for r in parts])
+for k in (0, 2):
+    lost = 100 * (losses[:, k] / base - 1)
+    right.plot(parts, lost, "o-", linewidth=2, color=colors[f"10 %, {names[k]}"], label=names[k])
 right.axhline(0, color="#666666", linestyle=":")
 right.set(xscale="log", xlabel="part r of the rows without a click", ylabel="% more log loss")
 right.set_xticks(parts, [f"{r:g}" for r in parts])

@@ -73,12 +73,11 @@ left.set_title("Claims a year", loc="left")
 left.legend(frameon=False)
 
 ages = np.unique(age[test] // 4)
-for (name, each), color in zip(list(p.items())[:1], colors, strict=False):
-    mean = [np.average(each[age[test] // 4 == a], weights=exposure[test][age[test] // 4 == a])
-            for a in ages]  # fmt: skip
-    right.plot(4 * ages, mean, "o-", color=color, linewidth=2, label="predicted, " + name)
-observed = [count[test][age[test] // 4 == a].sum() / exposure[test][age[test] // 4 == a].sum()
-            for a in ages]  # fmt: skip
+of_age = [age[test] // 4 == a for a in ages]
+best = p["exposure as weight"]
+predicted = [np.average(best[rows], weights=exposure[test][rows]) for rows in of_age]
+observed = [count[test][rows].sum() / exposure[test][rows].sum() for rows in of_age]
+right.plot(4 * ages, predicted, "o-", color=colors[0], linewidth=2, label="predicted")
 right.plot(4 * ages, observed, "s", color="#666666", fillstyle="none", ms=8, label="observed")
 right.set(xlabel="age of the driver", ylabel="claims a year", ylim=(0, None))
 right.set_title("By age, in bins of four years", loc="left")

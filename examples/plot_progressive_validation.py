@@ -10,7 +10,7 @@ does now, and not on average since the beginning.
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from sklearn.metrics import log_loss
+from sklearn.metrics import log_loss, roc_auc_score
 
 from sklearn_ftrl import FtrlClassifier
 from sklearn_ftrl.datasets import make_click_log
@@ -78,8 +78,8 @@ left.set(xlabel="days", ylabel="log loss above that of the truth", ylim=(0, 0.25
 left.set_title("Windows of 12,000 rows", loc="left")
 left.legend(frameon=False)
 
-ProgressiveValidationDisplay.from_estimator(
-    FtrlClassifier(), X, y, scoring="roc_auc", window=12_000, ax=right, color="#666666"
+ProgressiveValidationDisplay.from_predictions(
+    y, next(iter(p.values())), score_func=roc_auc_score, window=12_000, ax=right, color="#666666"
 )
 right.set_title("ProgressiveValidationDisplay", loc="left")
 plt.show()

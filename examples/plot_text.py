@@ -49,13 +49,11 @@ print({library: int((y == library).sum()) for library in libraries})
 
 words = make_pipeline(CountVectorizer(token_pattern=r"[a-z_]{3,}", min_df=3), TfidfTransformer())
 A_train, A_test = words.fit_transform(X_train), words.transform(X_test)
-sizes, losses, l1s = [], [], [0, 0.3, 1, 3]
-for l1 in l1s:
+for l1 in [0, 0.3, 1, 3]:
     model = FtrlClassifier(l1=l1, tol=1e-2, random_state=0).fit(A_train, y_train)
-    sizes.append(np.count_nonzero(model.coef_))
-    losses.append(log_loss(y_test, model.predict_proba(A_test)))
-    print(f"l1={l1}: {sizes[-1]} weights, log loss {losses[-1]:.3f}, "
-          f"accuracy {model.score(A_test, y_test):.1%}")  # fmt: skip
+    size, loss = np.count_nonzero(model.coef_), log_loss(y_test, model.predict_proba(A_test))
+    accuracy = model.score(A_test, y_test)
+    print(f"l1={l1}: {size} weights, log loss {loss:.3f}, accuracy {accuracy:.1%}")
 
 # %%
 # The picture

@@ -34,7 +34,7 @@ warnings.simplefilter("ignore", ConvergenceWarning)  # most runs are cut short o
 log = make_click_log(110_000, base_rate=0.1, random_state=0)
 bins = {"count0": "bin", "count1": "bin"}
 X = ColumnHasher(2**18, numeric=bins, interactions=log.interactions).transform(log.data)
-X, y = X.astype(np.float64), log.target
+y = log.target
 train, test = slice(0, 80_000), slice(80_000, None)
 floor = log_loss(y[test], log.probability[test])
 base = log_loss(y[test], np.full(len(y[test]), y[train].mean()))
