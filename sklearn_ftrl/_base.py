@@ -74,9 +74,9 @@ class Batch(NamedTuple):
     """Rows with their targets and weights, and the order in which to take them."""
 
     rows: Rows
+    order: np.ndarray
     targets: np.ndarray
     weights: np.ndarray
-    order: np.ndarray
 
 
 class Scales(NamedTuple):
@@ -90,6 +90,9 @@ class Scales(NamedTuple):
     intercept: np.ndarray | None  # to start from
 
 
+NO_ROWS = Scales(0, 1.0, 1.0, 1.0, 1.0, None)
+
+
 class BaseFtrl(CallbackSupportMixin, BaseEstimator):
     """What FtrlClassifier and FtrlRegressor have in common.
 
@@ -99,6 +102,7 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
 
     _doc_link_module = "sklearn_ftrl"
     _doc_link_template = DOC_PAGE
+    _scales = NO_ROWS
     _parameter_constraints: ClassVar[dict] = {
         "learning_rate": [
             StrOptions({"auto"}),
@@ -233,7 +237,7 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
 
         Return whether that was a callback.
         """
-        best, best_state, stale_epochs = np.inf, {}, 0
+        best, best_state = np.inf, {}
         self.loss_curve_, self.validation_curve_ = [], []
         for epoch in range(1, max_iter + 1):
             subtask = task.subcontext(task_name="epoch")
@@ -255,16 +259,14 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
             if epoch == 1:
                 enough = (tol or 0.0) * abs(loss)
             if epoch == 1 or loss < best - enough:
-                best, stale_epochs, self.best_iter_ = loss, 0, epoch
+                best, self.best_iter_ = loss, epoch
                 if validate:
                     best_state = self._copied_state(best_state)
-            else:
-                stale_epochs += 1
             stopped = subtask.call_on_fit_task_end(**told, reconstruction_attributes=self._snapshot)
-            if stopped or (tol is not None and stale_epochs >= self.n_iter_no_change):
+            if stopped or (tol is not None and epoch - self.best_iter_ >= self.n_iter_no_change):
                 break
         else:
-            if tol is not None and 1 < max_iter and not stale_epochs:
+            if tol is not None and 1 < max_iter == self.best_iter_:
                 warnings.warn(
                     f"The loss still fell in the last of max_iter={max_iter} epochs. "
                     "Consider increasing max_iter, or tol.",
@@ -324,7 +326,7 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
                 vars(self).pop(name, None)
             self._start_from_nothing(X.shape[1], X.dtype)
         order = np.flatnonzero(weights != 0)
-        batch = Batch(rows, _frozen(targets, np.float64), _frozen(weights, np.float64), order)
+        batch = Batch(rows, order, _frozen(targets, np.float64), _frozen(weights, np.float64))
         if not self._state.flags.writeable:  # from a file that is mapped into memory
             self._state, self._intercept_state = self._state.copy(), self._intercept_state.copy()
         if fresh or order.size:
@@ -397,7 +399,7 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
             raise ValueError("sample_weight_val must contain at least one non-zero number.")
         if self.scoring is not None:
             return self._scorer(X, y, weights)
-        return functools.partial(self._mean_loss, Batch(_as_rows(rows), targets, weights, order))
+        return functools.partial(self._mean_loss, Batch(_as_rows(rows), order, targets, weights))
 
     def _scorer(self, X, y, sample_weight):
         """Return a function that scores the model as ``scoring`` says."""
@@ -425,11 +427,12 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
 
     def _take_parameters(self, batch, n_passes):
         """Keep what weights are read with: set_params acts at the next fit or partial_fit."""
-        scales = self._auto_scales(batch, n_passes)
+        if self._waits_for_rows():
+            self._scales = self._auto_scales(batch, n_passes)
         beta = intercept_beta = self.beta
         if self.beta == "auto":
-            beta, intercept_beta = scales.beta, scales.intercept_beta
-        rate = scales.intercept_rate if self.learning_rate == "auto" else 1.0
+            beta, intercept_beta = self._scales.beta, self._scales.intercept_beta
+        rate = self._scales.intercept_rate if self.learning_rate == "auto" else 1.0
         l1, l2, l2_shrinkage = map(float, (self.l1, self.l2, self.l2_shrinkage))
         power = None if self.learning_rate_power == -0.5 else -2.0 * self.learning_rate_power
         self._prox = Prox(1.0, float(beta), l1, l2, l2_shrinkage or None, power)
@@ -482,22 +485,21 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
             raise ValueError(f"At most one of {' and '.join(given)} may be given.")
         self._valid_params = params
 
+    def _waits_for_rows(self):
+        """Return whether "auto" stands for nothing yet: all rows so far were empty."""
+        return "auto" in (self.learning_rate, self.beta) and not self._scales.n_rows
+
     def _auto_scales(self, batch, n_passes):
-        """Return what "auto" stands for; it is found in the first rows that are not empty.
+        """Return what "auto" stands for by these rows.
 
         A weight has the unit of the raw prediction by that of x, a gradient that of the loss's
         slope times that of x: so the numbers follow the scales of x, y and sample weights, at
         any power of n. The intercept is a feature that is as large as those of X. What all rows
         have in common is its to learn: lengths are measured from the mean row.
         """
-        if "auto" not in (self.learning_rate, self.beta):
-            return None
-        if getattr(self, "_scales", None) and self._scales.n_rows:
-            return self._scales
         squared, n_numbers = squares(batch.rows, batch.order)
         if not n_numbers:
-            self._scales = Scales(0, 1.0, 1.0, 1.0, 1.0, None)
-            return self._scales
+            return NO_ROWS
         n_rows = np.count_nonzero(squared)
         weights = batch.weights[batch.order]
         power = -2.0 * self.learning_rate_power
@@ -523,8 +525,7 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
                 'X, y or sample_weight is too large or too small for learning_rate="auto" or '
                 'beta="auto".'
             )
-        self._scales = scales
-        return self._scales
+        return scales
 
     def _spread(self, batch, squared):
         """Return the mean square of rows about their mean, by that about 0: 1/9 to 1."""
@@ -567,7 +568,7 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
         With ``raws``, for the raw predictions before learning, rows are learned one by one and
         the order may contain rows of weight 0.
         """
-        rows, targets, weights, order = batch
+        rows, order, _, weights = batch
         row_cost = self._state.shape[2] * (1 + rows.data.size // (rows.indptr.size - 1))
         n_threads = self._n_threads(row_cost * order.size) if raws is None else 1
         step = max(1, n_threads * BLOCK // row_cost)
@@ -579,11 +580,8 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
             rates = self._rates(block.size if raws is None else np.count_nonzero(weights[block]))
             calls = [
                 (
-                    rows,
-                    block[a:b],
+                    batch._replace(order=block[a:b]),
                     rates if rates.size == 1 else rates[a : b + 1],
-                    targets,
-                    weights,
                     self._loss(),
                     clip,
                     raws,
@@ -604,13 +602,10 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
                     )
         return total / (weights[order].sum() or 1.0)
 
-    def _pass(self, rows, order, rates, targets, weights, loss, clip=None, raws=None):
+    def _pass(self, batch, rates, loss, clip=None, raws=None):
         """Call the kernel."""
         arguments = (
-            rows,
-            order,
-            targets,
-            weights,
+            *batch,
             loss,
             rates,
             self._prox,
@@ -654,7 +649,7 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
         if not sparsified and n_numbers < self._state.shape[0]:  # spare a look at all weights
             raws = np.empty((n_rows, self._state.shape[2]))
             rates, nothing = np.array([self._alpha]), _frozen([], float)
-            self._pass(rows, order, rates, nothing, nothing, loss=None, raws=raws)
+            self._pass(Batch(rows, order, nothing, nothing), rates, loss=None, raws=raws)
             return raws[order]
         if sparsified and sparse.issparse(self._coef) and n_numbers < self._coef.nnz:
             weights = _look_up(self._coef, rows.indices)

@@ -108,7 +108,7 @@ def learn_few(
     it is the end: the row has changed nothing and is returned as well, else -1.
     """
     data, indices, indptr, longest = rows
-    n_outputs = count(several)
+    n_outputs = 1 if several is None else several
     padded = LANES * -(-longest // LANES)
     x = np.empty(padded)
     padded *= n_outputs
@@ -156,8 +156,7 @@ def learn_few(
         ahead = order[min(t + FAR, order.size - 1)]
         prefetch(y, ahead)
         prefetch(sample_weight, ahead)
-        if raws is not None:
-            prefetch(raws, n_outputs * ahead)
+        prefetch(raws, n_outputs * ahead)
         last = indptr[ahead + 1] - 1
         for k in range(indptr[ahead], last, LINE):
             prefetch(data, k)
@@ -240,12 +239,6 @@ def learn_few(
                     clip,
                 )
     return total, learned, -1
-
-
-@njit
-def count(several):
-    """Return the number of outputs."""
-    return 1 if several is None else several
 
 
 @njit
@@ -367,8 +360,7 @@ def learn_many(
         ahead = order[min(t + FAR, order.size - 1)]
         prefetch(y, ahead)
         prefetch(sample_weight, ahead)
-        if raws is not None:
-            prefetch(raws, n_outputs * ahead)
+        prefetch(raws, n_outputs * ahead)
         last = indptr[ahead + 1] - 1
         for k in range(indptr[ahead], last, LINE):
             prefetch(data, k)

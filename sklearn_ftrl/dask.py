@@ -474,8 +474,7 @@ def _resolved(local, part, classes):
     model, fresh = copy.copy(local), not hasattr(local, "_state")
     known = {} if classes is None else {"classes": classes}
     batch, _ = model._take(X, y, *(sample_weight or [None]), fresh, n_passes=1, **known)
-    scales = getattr(model, "_scales", None)
-    return model if batch.order.size and (scales is None or scales.n_rows) else None
+    return model if batch.order.size and not model._waits_for_rows() else None
 
 
 def _rounds(client, parts, groups, local, classes, n_rounds):

@@ -493,9 +493,7 @@ def _learn_by_row(estimator, X, y, weights, batch_size, known):
     raws = np.empty((y.size, estimator._n_outputs()))
     stop = 0
     while stop < y.size:
-        auto = "auto" in (estimator.learning_rate, estimator.beta) and not (
-            estimator._scales and estimator._scales.n_rows
-        )
+        auto = estimator._waits_for_rows()
         rows = slice(stop, min(stop + batch_size, y.size) if auto else y.size)
         estimator._partial_fit(_slice(X, rows), y[rows], raws=raws[rows], **weights(rows))
         if auto:  # these rows have given the numbers, so that the model knew them

@@ -484,11 +484,25 @@ def _as_table(X):
             'ColumnHasher reads tables with pyarrow: pip install "sklearn-ftrl[arrow]"'
         ) from error
 
+    names, columns = _names_and_columns(X)
+    if not columns:
+        raise ValueError("0 feature(s) in X, while a minimum of 1 is required.")
+    if not any(isinstance(name, str) for name in names):  # scikit-learn counts that as no names
+        names = [f"x{j}" for j in range(len(names))]
+    if not all(isinstance(name, str) for name in names):
+        raise TypeError(f"The names of columns must all be strings, got {names}.")
+    return pa.Table.from_arrays(list(map(_as_array, columns, names)), names=names)
+
+
+def _names_and_columns(X):
+    """Return the names and the columns of X, each as X has them."""
+    import pyarrow as pa
+
     if hasattr(X, "iloc") and hasattr(X, "columns"):  # pandas' own stream has the index as well
-        names, columns = list(X.columns), [X.iloc[:, j] for j in range(X.shape[1])]
-    elif isinstance(X, Mapping) and not sparse.issparse(X):  # dok_matrix is a dict
-        names, columns = list(X.keys()), list(X.values())
-    elif hasattr(X, "__arrow_c_stream__") or hasattr(X, "__arrow_c_array__"):
+        return list(X.columns), [X.iloc[:, j] for j in range(X.shape[1])]
+    if isinstance(X, Mapping) and not sparse.issparse(X):  # dok_matrix is a dict
+        return list(X.keys()), list(X.values())
+    if hasattr(X, "__arrow_c_stream__") or hasattr(X, "__arrow_c_array__"):
         try:
             table = X if isinstance(X, pa.Table) else pa.table(X)
         except (TypeError, ValueError, NotImplementedError) as error:
@@ -496,39 +510,35 @@ def _as_table(X):
                 f"X cannot be read as an Arrow table: {error}. A table has columns: of a "
                 "DataFrame, one row is df.iloc[[i]], and one column df[[name]]."
             ) from error
-        names, columns = table.column_names, table.columns
-    elif isinstance(X, list | tuple) and X and isinstance(X[0], Mapping):
+        return table.column_names, table.columns
+    if isinstance(X, list | tuple) and X and isinstance(X[0], Mapping):
         raise TypeError(
             "X is a list of dicts, not a table. pyarrow.Table.from_pylist(X) and "
             "pandas.DataFrame(X) make one of it."
         )
-    else:
-        dtype = None if hasattr(X, "dtype") else object  # [1, "a"] is not ["1", "a"] yet
-        X = check_array(X, dtype=dtype, ensure_all_finite=False, ensure_min_samples=0)
-        names, columns = list(range(X.shape[1])), list(X.T)
-    if not columns:
-        raise ValueError("0 feature(s) in X, while a minimum of 1 is required.")
-    if not any(isinstance(name, str) for name in names):  # scikit-learn counts that as no names
-        names = [f"x{j}" for j in range(len(names))]
-    if not all(isinstance(name, str) for name in names):
-        raise TypeError(f"The names of columns must all be strings, got {names}.")
-    for j, name in enumerate(names):
-        listing = ("__len__", "__arrow_c_array__", "__arrow_c_stream__")
-        is_list = any(hasattr(columns[j], method) for method in listing)
-        if not is_list or np.isscalar(columns[j]):  # pyarrow takes a text for a list
-            raise TypeError(
-                f"Column {name!r} is not a list of values, but one: {columns[j]!r}. As a table of "
-                "one row, it is a list too: [value]."
-            )
-        try:
-            if not isinstance(columns[j], pa.ChunkedArray):
-                columns[j] = pa.array(columns[j], from_pandas=True)
-        except (TypeError, ValueError, NotImplementedError, OverflowError) as error:
-            raise TypeError(
-                f"Column {name!r} cannot be read: {error}. Its values must be of one type; "
-                "astype(str) makes texts of them."
-            ) from error
-    return pa.Table.from_arrays(columns, names=names)
+    dtype = None if hasattr(X, "dtype") else object  # [1, "a"] is not ["1", "a"] yet
+    X = check_array(X, dtype=dtype, ensure_all_finite=False, ensure_min_samples=0)
+    return list(range(X.shape[1])), list(X.T)
+
+
+def _as_array(column, name):
+    """Return a column as Arrow has it; errors say its name."""
+    import pyarrow as pa
+
+    listing = ("__len__", "__arrow_c_array__", "__arrow_c_stream__")
+    if not any(hasattr(column, method) for method in listing) or np.isscalar(column):
+        raise TypeError(  # pyarrow takes a text for a list
+            f"Column {name!r} is not a list of values, but one: {column!r}. As a table of "
+            "one row, it is a list too: [value]."
+        )
+    try:
+        is_array = isinstance(column, pa.ChunkedArray)
+        return column if is_array else pa.array(column, from_pandas=True)
+    except (TypeError, ValueError, NotImplementedError, OverflowError) as error:
+        raise TypeError(
+            f"Column {name!r} cannot be read: {error}. Its values must be of one type; "
+            "astype(str) makes texts of them."
+        ) from error
 
 
 def _spell_dictionaries(table):
