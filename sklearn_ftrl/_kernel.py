@@ -73,10 +73,13 @@ class Loss(NamedTuple):
 
 
 def njit(function=None, **options):
-    """Compile ``function``, keeping the machine code on disk where that is possible."""
+    """Compile ``function``, keeping the machine code on disk where that is possible.
+
+    What numba is not told, a function takes from the one that has it compiled first.
+    """
     if function is None:
         return lambda function: njit(function, **options)
-    options |= {"nogil": True, "error_model": "numpy"}
+    options = {"fastmath": False, "nogil": True, "error_model": "numpy"} | options
     try:
         return numba.njit(cache=True, **options)(function)
     except RuntimeError:  # neither the package nor a cache directory is writable
@@ -241,7 +244,7 @@ def learn_few(
     return total, learned, -1
 
 
-@njit
+@njit(fastmath=REORDER)
 def weight(z, root_n, inverse_alpha, prox):
     """Return the weight that (z, n) stands for: exactly 0 while abs(z) <= l1."""
     beyond_l1 = min(max(z, -prox.l1), prox.l1) - z
@@ -249,7 +252,7 @@ def weight(z, root_n, inverse_alpha, prox):
     return beyond_l1 / curvature if curvature > 0.0 else 0.0
 
 
-@njit
+@njit(fastmath=REORDER)
 def step(z, root_n, w, gradient, x, inverse_alpha, prox, clip):
     """Return z and sqrt(n) after a row in which the coordinate was x and weighed w."""
     g = gradient * x
@@ -260,13 +263,13 @@ def step(z, root_n, w, gradient, x, inverse_alpha, prox, clip):
     return z + g + (shrinkage(x, prox.l2_shrinkage) - sigma) * w, grown
 
 
-@njit
+@njit(fastmath=REORDER)
 def n_to_the_p(root_n, power):
     """Return n^p from sqrt(n)."""
     return root_n if power is None else root_n**power
 
 
-@njit
+@njit(fastmath=REORDER)
 def shrinkage(x, l2_shrinkage):
     """Return by how much of the weight a row shrinks it: 0 where the row does not touch it."""
     if l2_shrinkage is None:
@@ -274,7 +277,7 @@ def shrinkage(x, l2_shrinkage):
     return 2.0 * l2_shrinkage if x != 0.0 else 0.0
 
 
-@njit
+@njit(fastmath=REORDER)
 def fits(gradient, square, w_sum, root_n_sum, inverse_alpha, prox, largest):
     """Return whether z and n of a row's coordinates stay in range, by a bound for all of them.
 

@@ -1,3 +1,7 @@
+import os
+import subprocess
+import sys
+
 import numba
 import numpy as np
 import pytest
@@ -113,6 +117,28 @@ def test_a_sure_and_right_prediction_keeps_its_tiny_gradient():
     assert loss_and_gradient(Loss(CLASSIFIER_LOSSES["log_loss"], 0.0), 1.0, 50.0)[
         1
     ] == pytest.approx(-np.exp(-50.0))
+
+
+def test_the_loss_of_sure_and_right_predictions_keeps_its_digits():
+    model = FtrlClassifier(**NUMBERS, max_iter=1).fit([[1.0], [-1.0]], [1, 0], coef_init=[25.0])
+    assert model.progressive_loss_ == pytest.approx(np.log1p(np.exp(-25.0)), rel=1e-9, abs=0)
+
+
+@pytest.mark.compiled
+def test_machine_code_from_disk_gives_the_bits_of_the_process_that_compiled_it(tmp_path):
+    code = """
+import numpy as np
+from sklearn_ftrl import FtrlClassifier
+rng = np.random.default_rng(0)
+X, y = rng.normal(size=(50, 100)), np.arange(50) % 24
+print(FtrlClassifier(learning_rate=0.1, beta=1.0).partial_fit(X, y, range(24)).z_.tobytes().hex())
+"""
+    command = [sys.executable, "-c", code]
+    options = {"env": os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}, "check": True}
+    compiled, loaded = (
+        subprocess.run(command, stdout=subprocess.PIPE, **options).stdout for _ in range(2)
+    )
+    assert compiled == loaded
 
 
 @pytest.mark.parametrize("module", [_kernel, _hashing])
