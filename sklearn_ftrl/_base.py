@@ -5,6 +5,7 @@ import itertools
 import operator
 import time
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from numbers import Integral, Real
 from typing import ClassVar, NamedTuple
 
@@ -18,7 +19,6 @@ from sklearn.metrics import check_scoring, get_scorer_names
 from sklearn.model_selection import train_test_split
 from sklearn.utils import _safe_indexing, assert_all_finite, check_array, check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from . import _state
@@ -497,7 +497,8 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
         any power of n. The intercept is a feature that is as large as those of X. What all rows
         have in common is its to learn: lengths are measured from the mean row.
         """
-        squared, n_numbers = squares(batch.rows, batch.order)
+        squared = np.empty(batch.order.size)
+        n_numbers = squares(batch.rows, batch.order, squared)
         if not n_numbers:
             return NO_ROWS
         n_rows = np.count_nonzero(squared)
@@ -578,6 +579,7 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
         for start in range(0, order.size, step):
             block = order[start : start + step]
             rates = self._rates(block.size if raws is None else np.count_nonzero(weights[block]))
+            learned = np.zeros((n_threads, 1), np.int64)
             calls = [
                 (
                     batch._replace(order=block[a:b]),
@@ -585,14 +587,17 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
                     self._loss(),
                     clip,
                     raws,
+                    learned[k],
                 )
-                for a, b in _split(block.size, n_threads)
+                for k, (a, b) in enumerate(_split(block.size, n_threads))
             ]
-            results = _in_threads(self._pass, calls)
-            n_learned = sum(n for _, n, _ in results)
-            self.t_ += n_learned
-            self._alpha = rates[min(n_learned, rates.size - 1)]
-            for loss, _, failed in results:
+            try:
+                results = _in_threads(self._pass, calls)
+            finally:  # Ctrl-C is raised when the rows are learned
+                n_learned = learned.sum()
+                self.t_ += int(n_learned)
+                self._alpha = rates[min(n_learned, rates.size - 1)]
+            for loss, failed in results:
                 total += loss
                 if failed >= 0:
                     raise ValueError(
@@ -602,7 +607,7 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
                     )
         return total / (weights[order].sum() or 1.0)
 
-    def _pass(self, batch, rates, loss, clip=None, raws=None):
+    def _pass(self, batch, rates, loss, clip, raws, learned):
         """Call the kernel."""
         arguments = (
             *batch,
@@ -615,6 +620,7 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
             self._state.reshape(-1),
             self._intercept_state[0],
             raws,
+            learned,
         )
         n_outputs = self._state.shape[2]
         if n_outputs > FEW:
@@ -648,8 +654,8 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
         sparsified = hasattr(self, "_coef")
         if not sparsified and n_numbers < self._state.shape[0]:  # spare a look at all weights
             raws = np.empty((n_rows, self._state.shape[2]))
-            rates, nothing = np.array([self._alpha]), _frozen([], float)
-            self._pass(Batch(rows, order, nothing, nothing), rates, loss=None, raws=raws)
+            batch = Batch(rows, order, *2 * [_frozen([], np.float64)])
+            self._pass(batch, np.array([self._alpha]), None, None, raws, np.zeros(1, np.int64))
             return raws[order]
         if sparsified and sparse.issparse(self._coef) and n_numbers < self._coef.nnz:
             weights = _look_up(self._coef, rows.indices)
@@ -815,9 +821,11 @@ class _UnchangedOnError:
         self.before = vars(self.estimator).copy()
 
     def __exit__(self, error, *_):
-        if error:
-            vars(self.estimator).clear()
-            vars(self.estimator).update(self.before)
+        if error:  # never without what predictions of other threads need
+            now = vars(self.estimator)
+            now.update(self.before)
+            for name in now.keys() - self.before.keys():
+                del now[name]
 
 
 def _split(n_rows, n_parts):
@@ -829,8 +837,8 @@ def _in_threads(function, calls):
     """Return the results of calls that run at the same time."""
     if len(calls) == 1:
         return [function(*calls[0])]
-    parallel = Parallel(len(calls), prefer="threads", require="sharedmem")
-    return parallel(delayed(function)(*call) for call in calls)
+    with ThreadPoolExecutor(len(calls)) as threads:  # Ctrl-C waits for them too
+        return list(threads.map(function, *zip(*calls, strict=True)))
 
 
 def _validate(estimator, *arrays, **checks):

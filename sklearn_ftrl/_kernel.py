@@ -101,9 +101,10 @@ def learn_few(
     numbers,  # IN/OUT, the state, flat
     intercept,  # IN/OUT
     raws,  # OUT, of shape (n_rows, n_outputs), or None
+    learned,  # IN/OUT, of shape (1,): there even if Ctrl-C takes what is returned
     several,  # the number of outputs; None: one, and code without loops over them
 ):
-    """Learn rows in this order; return their weighted loss before learning, and their number.
+    """Learn rows in this order, and count them; return their weighted loss before learning.
 
     Gather, compute, scatter: the arithmetic is vector code on a row's own small buffers, one
     output after the other, while the coordinates of rows to come are on their way from
@@ -117,7 +118,7 @@ def learn_few(
     padded *= n_outputs
     z, root_n, w = np.empty(padded), np.empty(padded), np.empty(padded)
     bias, raw, gradient = np.empty(n_outputs), np.empty(n_outputs), np.empty(n_outputs)
-    total, learned = 0.0, 0
+    total = 0.0
     largest = LARGEST_FLOAT32 if numbers.itemsize == 4 else LARGEST
     for t in range(order.size):
         i = order[t]
@@ -138,7 +139,7 @@ def learn_few(
         for k in range(size, padded):
             x[k] = 0.0
 
-        inverse_alpha = 1.0 / rates[min(learned, rates.size - 1)]
+        inverse_alpha = 1.0 / rates[min(learned[0], rates.size - 1)]
         # Not divided within weight and step: REORDER would do so for each coordinate.
         slowness = inverse_alpha / intercept_prox.rate
         w_sum, root_n_sum, bias_sum, bias_root_n_sum = 0.0, 0.0, 0.0, 0.0
@@ -194,7 +195,7 @@ def learn_few(
                 norm += gradient[c] * gradient[c]
             norm = math.sqrt(norm)
         slowest = inverse_alpha
-        inverse_alpha = 1.0 / rates[min(learned + 1, rates.size - 1)]
+        inverse_alpha = 1.0 / rates[min(learned[0] + 1, rates.size - 1)]
         slowest = max(slowest, inverse_alpha)
         if not (
             abs(value * sample_weight[i]) < LARGEST
@@ -209,9 +210,9 @@ def learn_few(
                 LARGEST,
             )
         ):
-            return total, learned, i
+            return total, i
         total += sample_weight[i] * value
-        learned += 1
+        learned[0] += 1
 
         shrink, shrink_bias = clip_factors(norm, square, fit_intercept, clip)
         for c in range(n_outputs):
@@ -241,7 +242,7 @@ def learn_few(
                     intercept_prox,
                     clip,
                 )
-    return total, learned, -1
+    return total, -1
 
 
 @njit(fastmath=REORDER)
@@ -324,6 +325,7 @@ def learn_many(
     numbers,  # IN/OUT, the state, flat
     intercept,  # IN/OUT
     raws,  # OUT, of shape (n_rows, n_outputs), or None
+    learned,  # IN/OUT, of shape (1,)
 ):
     """Do what learn_few does for more than FEW outputs: in place, vector code over them."""
     data, indices, indptr, longest = rows
@@ -331,14 +333,14 @@ def learn_many(
     w = np.empty(longest * n_outputs)
     bias, raw, gradient = np.empty(n_outputs), np.empty(n_outputs), np.empty(n_outputs)
     w_sum, root_n_sum = np.empty(n_outputs), np.empty(n_outputs)
-    total, learned = 0.0, 0
+    total = 0.0
     largest = LARGEST_FLOAT32 if numbers.itemsize == 4 else LARGEST
     for t in range(order.size):
         i = order[t]
         start = indptr[i] & POSITIVE
         size = (indptr[i + 1] - start) & POSITIVE
 
-        inverse_alpha = 1.0 / rates[min(learned, rates.size - 1)]
+        inverse_alpha = 1.0 / rates[min(learned[0], rates.size - 1)]
         slowness = inverse_alpha / intercept_prox.rate
         bias_sum, bias_root_n_sum = 0.0, 0.0
         for c in range(n_outputs):
@@ -349,15 +351,16 @@ def learn_many(
             w_sum[c], root_n_sum[c] = 0.0, 0.0
         square = 0.0
         for k in range(size):
-            x = data[start + k]
+            x = np.float64(data[start + k])
             square += x * x
             at = 2 * n_outputs * (feature(indices, start, k) & POSITIVE)
             for c in range(n_outputs):
-                w_kc = weight(numbers[at + c], numbers[at + n_outputs + c], inverse_alpha, prox)
+                z, root_n = np.float64(numbers[at + c]), np.float64(numbers[at + n_outputs + c])
+                w_kc = weight(z, root_n, inverse_alpha, prox)
                 w[k * n_outputs + c] = w_kc
                 raw[c] += w_kc * x
                 w_sum[c] += abs(w_kc)
-                root_n_sum[c] += numbers[at + n_outputs + c]
+                root_n_sum[c] += root_n
 
         prefetch(indptr, order[min(t + 2 * FAR, order.size - 1)])
         ahead = order[min(t + FAR, order.size - 1)]
@@ -390,7 +393,7 @@ def learn_many(
             norm += gradient[c] * gradient[c]
         norm = math.sqrt(norm)
         slowest = inverse_alpha
-        inverse_alpha = 1.0 / rates[min(learned + 1, rates.size - 1)]
+        inverse_alpha = 1.0 / rates[min(learned[0] + 1, rates.size - 1)]
         slowest = max(slowest, inverse_alpha)
         if not (
             abs(value * sample_weight[i]) < LARGEST
@@ -405,18 +408,18 @@ def learn_many(
                 LARGEST,
             )
         ):
-            return total, learned, i
+            return total, i
         total += sample_weight[i] * value
-        learned += 1
+        learned[0] += 1
 
         shrink, shrink_bias = clip_factors(norm, square, fit_intercept, clip)
         for k in range(size):
-            x = data[start + k]
+            x = np.float64(data[start + k])
             at = 2 * n_outputs * (feature(indices, start, k) & POSITIVE)
             for c in range(n_outputs):
                 numbers[at + c], numbers[at + n_outputs + c] = step(
-                    numbers[at + c],
-                    numbers[at + n_outputs + c],
+                    np.float64(numbers[at + c]),
+                    np.float64(numbers[at + n_outputs + c]),
                     w[k * n_outputs + c],
                     shrink * gradient[c],
                     x,
@@ -436,7 +439,7 @@ def learn_many(
                     intercept_prox,
                     clip,
                 )
-    return total, learned, -1
+    return total, -1
 
 
 def llvm_feature(context, indices, start, k):
@@ -615,10 +618,10 @@ def multiply(rows, order, w, out):
 
 
 @njit
-def squares(rows, order):
-    """Return the squared lengths of the rows, and how many of their numbers are not 0."""
+def squares(rows, order, out):
+    """Write the squared lengths of the rows to out; return how many of their numbers are not 0."""
     data, _, indptr, _ = rows
-    out, n_numbers = np.empty(order.size), 0
+    n_numbers = 0
     for t in range(order.size):
         square = 0.0
         for k in range(indptr[order[t]], indptr[order[t] + 1]):
@@ -626,7 +629,7 @@ def squares(rows, order):
             square += x * x
             n_numbers += x != 0.0
         out[t] = square
-    return out, n_numbers
+    return n_numbers
 
 
 @njit

@@ -709,7 +709,8 @@ def test_an_unfitted_model_says_so(kind):
             call()
 
 
-def test_an_interrupted_fit_leaves_the_rows_of_whole_blocks(kind, monkeypatch):
+@pytest.mark.parametrize("comes", ["before", "during"])
+def test_an_interrupted_fit_leaves_the_rows_of_whole_blocks(kind, comes, monkeypatch):
     estimator, y = kind
     X = random_rows()
     n_outputs = len(set(y)) if estimator is FtrlClassifier and len(set(y)) > 2 else 1
@@ -718,18 +719,21 @@ def test_an_interrupted_fit_leaves_the_rows_of_whole_blocks(kind, monkeypatch):
 
     def interrupted(*args):
         calls.append(1)
-        if len(calls) == 3:
+        result = None if comes == "before" and len(calls) == 3 else kernel(*args)
+        if len(calls) == 3:  # the kernel does not hear it, and what it returns is lost
             raise KeyboardInterrupt
-        return kernel(*args)
+        return result
 
     monkeypatch.setattr(_base, name, interrupted)
     monkeypatch.setattr(_base, "BLOCK", 10 * n_outputs * (1 + X.nnz // 60))
-    model = estimator(**NUMBERS, **ONE_EPOCH)
+    params = {"learning_rate": lambda t: 1 / np.sqrt(1.0 + t), "beta": 1.0}
+    model = estimator(**params, **ONE_EPOCH)
     with pytest.raises(KeyboardInterrupt):
         model.fit(X, y)
-    assert model.t_ == 20
+    assert model.t_ == (20 if comes == "before" else 30)
     monkeypatch.undo()
-    assert_same_bits(model, partial_fit(estimator(**NUMBERS), X[:20], y[:20], labels=y))
+    rows = slice(0, model.t_)
+    assert_same_bits(model, partial_fit(estimator(**params), X[rows], y[rows], labels=y))
 
 
 # What comes out

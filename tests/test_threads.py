@@ -1,3 +1,5 @@
+import _thread
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -100,3 +102,24 @@ def test_predicting_while_another_thread_learns_is_safe_and_changes_nothing(n_cl
             time.sleep(1e-3)  # else it gives the lock of the interpreter back too late to learn
         learning.result()
     np.testing.assert_array_equal(watched.coef_, alone.coef_)
+
+
+def test_an_interrupt_waits_for_the_threads(monkeypatch):
+    started, done = threading.Barrier(3), []
+
+    def kernel(*args):
+        started.wait()
+        time.sleep(0.2)
+        done.append(1)
+        return 0.0, -1
+
+    def interrupt():
+        started.wait()
+        time.sleep(0.05)  # until all wait
+        _thread.interrupt_main()
+
+    monkeypatch.setattr(_base, "learn_few", kernel)
+    threading.Thread(target=interrupt).start()
+    with pytest.raises(KeyboardInterrupt):
+        FtrlClassifier(n_jobs=2).partial_fit(random_rows(), random_targets(), classes=[0, 1])
+    assert len(done) == 2
