@@ -11,6 +11,8 @@ from . import _state
 from ._base import HISTORY, BaseFtrl
 from ._kernel import Prox
 
+ALIKE = ["initial_accumulator_value", "fit_intercept", "clipvalue", "clipnorm", "global_clipnorm"]
+
 
 def merge(estimators, *, start=None):
     """Return one model of those that learned parts of the data, from the same start.
@@ -107,9 +109,10 @@ def check_same(one, other):
     for what, a, b in [
         ("classes", type(one), type(other)),
         ("loss", one._loss(), other._loss()),
+        ("loss learned", one._learned_loss, other._learned_loss),
         ("learning_rate_", one.learning_rate_, other.learning_rate_),
         *zip(names, *numbers, strict=True),
-        ("initial_accumulator_value", *(m.initial_accumulator_value for m in (one, other))),
+        *((name, getattr(one, name), getattr(other, name)) for name in ALIKE),
         ("shapes of the state", one._state.shape, other._state.shape),
         ("dtypes", one._state.dtype, other._state.dtype),
     ]:

@@ -153,10 +153,13 @@ def fitted(**params):
 OTHERS = {
     "classes": lambda: learn(FtrlRegressor(**NUMBERS), slice(None)),
     "loss": lambda: fitted(loss="hinge"),
+    "loss learned": lambda: fitted(loss="hinge").set_params(loss="log_loss"),
     "learning_rate_": lambda: fitted(learning_rate=0.4),
     "beta": lambda: fitted(beta=2.0),
     "l1": lambda: fitted(l1=1.0),
     "initial_accumulator_value": lambda: fitted(initial_accumulator_value=0.1),
+    "fit_intercept": lambda: fitted(fit_intercept=False),
+    "clipnorm": lambda: fitted(clipnorm=5.0),
     "shapes": lambda: FtrlClassifier(**NUMBERS).partial_fit([[1.0]], [1], classes=[0, 1]),
     "dtypes": lambda: FtrlClassifier(**NUMBERS, **FEW).fit(
         random_rows(dtype=np.float32), random_targets()
