@@ -189,15 +189,17 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
         ValueError, TypeError
             If a parameter, X, y or a weight is not valid, or if all weights are 0. The
             estimator is then as it was before the call. Also if a row's loss or gradient is
-            too large for the state, or ``learning_rate`` fails, in a later pass: the rows before
-            that are then learned, and ``t_`` counts them. In the refit on all rows, see
-            ``early_stopping``, the model is then that of the best pass before it.
+            too large for the state, or ``learning_rate`` fails, in a later pass, or ``scoring``
+            in any: the rows before that are then learned, and ``t_`` counts them. In the refit
+            on all rows, see ``early_stopping``, the model is then that of the best pass before.
         """
         known = {}
         if self.warm_start and coef_init is None and hasattr(self, "_coef"):
             coef_init = self.coef_
             intercept_init = self.intercept_ if intercept_init is None else intercept_init
-            known = {"classes": self.classes_} if hasattr(self, "classes_") else {}
+            known = {"reset": False}
+            if hasattr(self, "classes_"):
+                known["classes"] = self.classes_
         init = coef_init is not None or intercept_init is not None
         fresh = init or not (self.warm_start and hasattr(self, "_state"))
         metadata = {} if sample_weight is None else {"sample_weight": sample_weight}
@@ -311,10 +313,11 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
                 vars(self).pop(name, None)
         return self
 
-    def _take(self, X, y, sample_weight, fresh, n_passes, **classes):
+    def _take(self, X, y, sample_weight, fresh, n_passes, reset=None, **classes):
         """Return what the kernel learns, and the weights without those of classes."""
         dtype = [np.float64, np.float32] if fresh else self._state.dtype
-        X, y, sample_weight = self._check(X, y, sample_weight, dtype, fresh)
+        reset = fresh if reset is None else reset
+        X, y, sample_weight = self._check(X, y, sample_weight, dtype, reset)
         targets = self._encode(y, fresh, **classes)
         with np.errstate(over="ignore"):
             weights = self._weigh(sample_weight, targets, y)
@@ -364,7 +367,8 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
         if self.shuffle and is_classifier(self):
             strata = batch.targets[batch.order]
             counts = np.unique(strata, return_counts=True)[1]
-            if counts.min() == 1 or counts.size > self.validation_fraction * strata.size:
+            smaller = min(self.validation_fraction, 1 - self.validation_fraction) * strata.size
+            if counts.min() == 1 or counts.size > int(smaller):
                 strata = None  # a class is too rare to be in both parts
         learned, held_out = train_test_split(
             batch.order,
@@ -405,7 +409,14 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
         """Return a function that scores the model as ``scoring`` says."""
         score = check_scoring(self, scoring=self.scoring)
         weights = {} if np.ptp(sample_weight) == 0 else {"sample_weight": sample_weight}
-        return lambda: score(self, X, y, **weights)
+
+        def judge():
+            value = score(self, X, y, **weights)
+            if not (isinstance(value, Real) and np.isfinite(value)):
+                raise ValueError(f"scoring={self.scoring!r} has to give a number, got {value!r}.")
+            return value
+
+        return judge
 
     def _mean_loss(self, batch):
         """Return the weighted mean of the losses, learning nothing."""
@@ -428,7 +439,12 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
     def _take_parameters(self, batch, n_passes):
         """Keep what weights are read with: set_params acts at the next fit or partial_fit."""
         if self._waits_for_rows():
+            waited = "_scales" in vars(self)
             self._scales = self._auto_scales(batch, n_passes)
+            if waited and self._scales.n_rows:  # empty rows taught the intercept in other units
+                n0 = self.initial_accumulator_value
+                self._intercept_state = _state.start(1, self._n_outputs(), np.float64, n0)
+                self.t_ = 0
         beta = intercept_beta = self.beta
         if self.beta == "auto":
             beta, intercept_beta = self._scales.beta, self._scales.intercept_beta

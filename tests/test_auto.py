@@ -92,13 +92,15 @@ def test_the_first_batch_decides():
     assert (model.learning_rate_, model.beta_) == numbers
 
 
-def test_rows_that_are_empty_or_weigh_nothing_decide_nothing():
-    X, y = random_rows(), random_targets()
-    model = FtrlClassifier().partial_fit(0 * X, y, classes=[0, 1])
-    weights = np.arange(60) % 2
-    model.partial_fit(X, y, sample_weight=weights)
-    expected = FtrlClassifier().partial_fit(X[1::2], y[1::2], classes=[0, 1])
-    assert (model.learning_rate_, model.beta_) == (expected.learning_rate_, expected.beta_)
+@pytest.mark.parametrize("estimator", [FtrlClassifier, FtrlRegressor])
+def test_first_rows_that_are_empty_or_weigh_nothing_decide_nothing(estimator):
+    X, y = random_rows(), 1000 + random_targets()
+    classes = {"classes": [1000, 1001]} if estimator is FtrlClassifier else {}
+    model = estimator().partial_fit(0 * X, y, **classes)
+    model.partial_fit(X, y, sample_weight=np.arange(60) % 2)
+    expected = estimator().partial_fit(X[1::2], y[1::2], **classes)
+    for name in ["learning_rate_", "beta_", "coef_", "intercept_", "intercept_n_", "t_"]:
+        np.testing.assert_array_equal(getattr(model, name), getattr(expected, name))
 
 
 def test_what_all_rows_share_is_left_to_the_intercept():

@@ -240,6 +240,16 @@ def test_warm_start_of_a_sparsified_model_starts_from_its_weights(kind):
     assert_same_bits(model.sparsify().fit(X, y), estimator(**ONE_EPOCH).fit(X, y, **init))
 
 
+def test_warm_start_of_a_sparsified_model_refuses_other_columns(kind):
+    estimator, y = kind
+    X = pd.DataFrame(random_rows().toarray()).add_prefix("x")
+    model = estimator(warm_start=True, **ONE_EPOCH).fit(X, y).sparsify()
+    with pytest.raises(ValueError, match="feature names should match"):
+        model.fit(X.iloc[:, ::-1], y)
+    with pytest.raises(ValueError, match="is expecting 12 features"):
+        model.fit(X.to_numpy()[:, :5], y)
+
+
 @pytest.mark.parametrize(
     ("init", "message"),
     [

@@ -273,3 +273,16 @@ def test_validation_rows_without_early_stopping_are_refused():
 def test_early_stopping_needs_rows_to_hold_out():
     with pytest.raises(ValueError, match="n_samples=1"):
         FtrlRegressor(early_stopping=True).fit([[1.0]], [1.0])
+
+
+@pytest.mark.parametrize("fraction", [0.4, 0.6])
+def test_rows_are_held_out_where_a_part_is_too_small_for_all_classes(fraction):
+    model = FtrlClassifier(early_stopping=True, validation_fraction=fraction)
+    assert model.fit(random_rows(24), np.arange(24) % 12).validation_curve_
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, None])
+def test_a_score_that_is_no_number_is_refused(value):
+    model = FtrlClassifier(early_stopping=True, scoring=lambda *_: value)
+    with pytest.raises(ValueError, match=f"scoring=.* has to give a number, got {value!r}"):
+        model.fit(random_rows(), random_targets())

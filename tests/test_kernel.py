@@ -124,6 +124,13 @@ def test_the_loss_of_sure_and_right_predictions_keeps_its_digits():
     assert model.progressive_loss_ == pytest.approx(np.log1p(np.exp(-25.0)), rel=1e-9, abs=0)
 
 
+@pytest.mark.parametrize("n_classes", [2, 5, 11])
+def test_rows_of_float32_are_learned_in_the_arithmetic_of_float64(n_classes):
+    X = np.full((1, 3), 1e-24, np.float32)  # its squares are 0 in float32
+    model = FtrlClassifier(clipnorm=1e-30, **NUMBERS).partial_fit(X, [0], classes=range(n_classes))
+    assert np.linalg.norm(model.z_.astype(np.float64)) == pytest.approx(1e-30, rel=1e-6, abs=0)
+
+
 @pytest.mark.compiled
 def test_machine_code_from_disk_gives_the_bits_of_the_process_that_compiled_it(tmp_path):
     code = """

@@ -1,4 +1,5 @@
 import _thread
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -102,6 +103,28 @@ def test_predicting_while_another_thread_learns_is_safe_and_changes_nothing(n_cl
             time.sleep(1e-3)  # else it gives the lock of the interpreter back too late to learn
         learning.result()
     np.testing.assert_array_equal(watched.coef_, alone.coef_)
+
+
+def test_predicting_while_another_thread_is_refused_a_batch_is_safe():
+    X, y = random_rows(), random_targets()
+    model = FtrlClassifier().partial_fit(X, y, classes=[0, 1])
+    expected, bad = model.predict_proba(X), np.full(X.shape, np.nan)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+
+    def learn():
+        for _ in range(500):
+            with pytest.raises(ValueError, match="NaN"):
+                model.partial_fit(bad, y)
+
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            learning = pool.submit(learn)
+            while not learning.done():
+                np.testing.assert_array_equal(model.predict_proba(X), expected)
+            learning.result()
+    finally:
+        sys.setswitchinterval(interval)
 
 
 def test_an_interrupt_waits_for_the_threads(monkeypatch):
