@@ -171,8 +171,8 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
     n_iter_ : int
         Passes made by the last call, without those of the refit; 1 in ``partial_fit``.
     best_iter_ : int
-        Of ``fit``: the last pass that gained more than ``tol``: the one gone back to, or the
-        passes of the refit.
+        Of ``fit``: the last pass that gained more than ``tol`` allows. The refit makes as many
+        passes; where there is none, and rows were held out, the model is that of this pass.
     loss_curve_ : list of float
         The weighted mean loss of each of these ``n_iter_`` passes. Each row is judged just
         before it is learned.
@@ -180,8 +180,8 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
         Of ``fit``: the mean loss of the rows held out after each pass, or their score if
         ``scoring`` is given. Empty if there were none.
     progressive_loss_ : float
-        The first of them: where the rows were new, an honest estimate of the loss on
-        unseen rows.
+        The first of ``loss_curve_``. Where the rows were new, it is an honest estimate of the
+        loss on unseen rows.
     n_features_in_ : int
         Features seen in the first fit or partial_fit.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
