@@ -96,8 +96,9 @@ NO_ROWS = Scales(0, 1.0, 1.0, 1.0, 1.0, None)
 class BaseFtrl(CallbackSupportMixin, BaseEstimator):
     """What FtrlClassifier and FtrlRegressor have in common.
 
-    A subclass turns y into targets (``_encode``) and gives arrays of shape
-    (n_outputs, n_features) their public shape (``_shaped``).
+    A subclass knows its losses (``_loss``), outputs (``_n_outputs``) and weights (``_weigh``),
+    turns y into targets (``_encode``) and tells their scale (``_target_scales``), and gives
+    arrays of shape (n_outputs, n_features) their public shape (``_shaped``).
     """
 
     _doc_link_module = "sklearn_ftrl"

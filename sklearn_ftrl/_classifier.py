@@ -493,7 +493,7 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
         return array
 
     def _encode(self, y, fresh, classes=None):
-        """Return the index of each label in classes_."""
+        """Learn the labels or check them; return the index of each."""
         if fresh:
             labels = classes
             if classes is None:
