@@ -111,11 +111,10 @@ def progressive_val_predict(
            [0.58, 0.42],
            [0.5 , 0.5 ]])
     """
+    estimator = clone(estimator)  # a fitted one may have the methods of another loss
     if not hasattr(estimator, method):
         raise AttributeError(f"method={method!r}: {estimator!r} has no such method.")
-    _, predictions = _predict_then_learn(
-        estimator, X, y, [method], classes, sample_weight, batch_size
-    )
+    predictions = _predict_then_learn(estimator, X, y, [method], classes, sample_weight, batch_size)
     return predictions[method]
 
 
@@ -443,20 +442,19 @@ class ProgressiveValidationDisplay:
 
 def _progressive_scorer(estimator, X, y, scoring, classes, sample_weight, batch_size):
     """Predict and learn; return a function that scores a slice of the rows, and their number."""
+    estimator = clone(estimator)
     scorer, weights = check_scoring(estimator, scoring), _weights(sample_weight)
     methods = ["predict", "predict_proba", "decision_function"]  # those that scorers ask for
     methods = [method for method in methods if hasattr(estimator, method)]
-    learned, predictions = _predict_then_learn(
-        estimator, X, y, methods, classes, sample_weight, batch_size
-    )
+    predictions = _predict_then_learn(estimator, X, y, methods, classes, sample_weight, batch_size)
     for method, values in predictions.items():
         replay = functools.partial(operator.getitem, values)
         replay.__name__ = method  # scikit-learn reads there what kind of values these are
-        setattr(learned, method, replay)
+        setattr(estimator, method, replay)
     y = np.asarray(y)
 
     def score(rows):
-        return scorer(learned, rows, y[rows], **weights(rows))
+        return scorer(estimator, rows, y[rows], **weights(rows))
 
     return score, len(y)
 
@@ -470,20 +468,20 @@ def _weights(sample_weight):
 
 
 def _predict_then_learn(estimator, X, y, methods, classes, sample_weight, batch_size):
-    """Return a clone that has learned the rows, and, by method, its predictions before."""
+    """Learn; return by method what the estimator predicted of each row before."""
     X, y, sample_weight = indexable(X, y, sample_weight)
-    estimator, y, weights = clone(estimator), np.asarray(y), _weights(sample_weight)
+    y, weights = np.asarray(y), _weights(sample_weight)
     known = {}
     if is_classifier(estimator):
         known["classes"] = unique_labels(y) if classes is None else np.unique(classes)
     if isinstance(estimator, BaseFtrl):
         raws = _learn_by_row(estimator, X, y, weights, batch_size, known)
-        return estimator, {method: getattr(estimator, f"_{method}")(raws) for method in methods}
+        return {method: getattr(estimator, f"_{method}")(raws) for method in methods}
     if sample_weight is not None and (
         "sample_weight" not in inspect.signature(estimator.partial_fit).parameters
     ):
         raise ValueError(f"sample_weight: partial_fit of {estimator!r} does not take it.")
-    return estimator, _learn_by_batch(estimator, X, y, weights, batch_size, known, methods)
+    return _learn_by_batch(estimator, X, y, weights, batch_size, known, methods)
 
 
 def _learn_by_row(estimator, X, y, weights, batch_size, known):

@@ -214,6 +214,24 @@ def test_a_fitted_estimator_starts_from_nothing():
     np.testing.assert_array_equal(ours, theirs)
 
 
+def test_a_fitted_estimator_has_the_methods_of_its_parameters():
+    fitted = classifier().fit(X, Y).set_params(loss="hinge")
+    with pytest.raises(AttributeError, match="method='predict_proba'"):
+        progressive_val_predict(fitted, X, Y)
+    fitted.fit(X, Y).set_params(loss="log_loss")
+    p = progressive_val_predict(fitted, X, Y)
+    np.testing.assert_array_equal(p, progressive_val_predict(classifier(), X, Y))
+
+
+def test_a_fitted_estimator_is_scored_by_the_methods_of_its_parameters():
+    fitted = classifier("hinge").fit(X, Y).set_params(loss="log_loss")
+    score, expected = (
+        progressive_val_score(model, X, Y, scoring="neg_log_loss")
+        for model in (fitted, classifier())
+    )
+    assert score == expected
+
+
 def test_classes_may_name_labels_that_do_not_come():
     assert progressive_val_predict(classifier(), X, Y, classes=[2, 0, 1]).shape == (60, 3)
 
