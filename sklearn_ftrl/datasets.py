@@ -129,6 +129,7 @@ def make_click_log(
     hour 1: 5.1% clicked
     hour 2: 4.9% clicked
     """
+    n_samples, start = int(n_samples), int(start)  # Philox.advance refuses numpy's integers
     cardinalities = np.asarray(cardinalities)
     if cardinalities.ndim != 1 or (cardinalities.size and cardinalities.dtype.kind not in "iu"):
         raise ValueError(f"cardinalities must be a 1-D array of integers, got {cardinalities!r}.")

@@ -48,6 +48,11 @@ def test_parts_are_those_of_the_whole(cuts, start):
         np.testing.assert_allclose(part.probability, whole.probability[a:b], rtol=1e-12)
 
 
+def test_rows_may_be_counted_by_numpy_s_integers():
+    log = make_click_log(np.int64(8), start=np.int64(20), random_state=0)
+    assert_equal(log, make_click_log(8, start=20, random_state=0))
+
+
 def test_ids_have_power_law_frequencies():
     log = make_click_log(
         200_000, cardinalities=(1, 5, 10**6), n_interactions=0, n_counts=0, random_state=0
