@@ -479,12 +479,14 @@ def _resolved(local, part, classes):
 
 def _rounds(client, parts, groups, local, classes, n_rounds):
     """Return a future of the model after all rounds from a local estimator."""
-    local = client.scatter(local, hash=False, broadcast=True)
+    sent = client.scatter(local, hash=False, broadcast=True)
     for part in parts:
-        start = client.submit(_resolved, local, part, classes)
+        start = client.submit(_resolved, sent, part, classes)
         if client.submit(operator.is_not, start, None).result():
             break
     else:
+        if hasattr(local, "_state"):
+            return sent
         raise ValueError("No partition has a row that is not 0 and has a weight above 0.")
     for _ in range(n_rounds):
         start = _round(client, start, groups)

@@ -169,6 +169,16 @@ def test_partial_fit_goes_on_with_the_parameters_of_now(client):
     assert_same(model, local.set_params(l1=0.5).partial_fit(X, y))
 
 
+def test_partial_fit_of_no_rows_to_learn_changes_nothing_learned(client):
+    X, y = rows(0)
+    model = DaskFtrlClassifier(**NUMBERS).fit(*placed(client, [(X, y)]))
+    before = model.to_local()
+    model.set_params(loss="hinge", l1=0.5)
+    weights = [dask.delayed(np.zeros(n)) for n in (0, 60)]
+    model.partial_fit(*placed(client, [(X[:0], y[:0]), (X, y)]), sample_weight=weights)
+    assert_same(model, before)
+
+
 def test_a_local_copy_pickles_and_goes_on_learning(client):
     model = DaskFtrlClassifier(**NUMBERS).fit(*placed(client, [rows(0)]))
     local = pickle.loads(pickle.dumps(model.to_local()))
