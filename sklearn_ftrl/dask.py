@@ -285,7 +285,7 @@ class DaskFtrlClassifier(_DaskFtrl):
         shape = () if self.classes_.size == 2 else (self.classes_.size,)
         return self._lazily("decision_function", X, np.dtype(float), *shape)
 
-    @available_if(_gives_probabilities)
+    @available_if(lambda self: _gives_probabilities(vars(self).get("_local", self)))
     def predict_proba(self, X):
         """Return the probability of each class, lazily, for the losses that give one.
 

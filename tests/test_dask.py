@@ -179,6 +179,13 @@ def test_partial_fit_of_no_rows_to_learn_changes_nothing_learned(client):
     assert_same(model, before)
 
 
+def test_probabilities_are_those_of_the_loss_learned(client):
+    model = DaskFtrlClassifier("hinge", **NUMBERS).fit(*placed(client, [rows(0)]))
+    assert not hasattr(model.set_params(loss="log_loss"), "predict_proba")
+    model.fit(*placed(client, [rows(0)]))
+    assert hasattr(model.set_params(loss="hinge"), "predict_proba")
+
+
 def test_a_local_copy_pickles_and_goes_on_learning(client):
     model = DaskFtrlClassifier(**NUMBERS).fit(*placed(client, [rows(0)]))
     local = pickle.loads(pickle.dumps(model.to_local()))
