@@ -15,7 +15,7 @@ from sklearn.base import BaseEstimator, is_classifier
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import _num_samples, check_is_fitted
 
 from . import _merge
 from ._base import DOC_PAGE
@@ -469,7 +469,7 @@ def _labels(part):
 def _resolved(local, part, classes):
     """Return the model before this round's first row; None if this partition has no such row."""
     X, y, *sample_weight = part
-    if not X.shape[0]:
+    if not _num_samples(X):
         return None
     model, fresh = copy.copy(local), not hasattr(local, "_state")
     known = {} if classes is None else {"classes": classes}
@@ -510,11 +510,11 @@ def _learned(start, parts):
     """Return what the partitions teach a copy of the start, as sums."""
     model = copy.deepcopy(start)
     for X, y, *sample_weight in parts:
-        if X.shape[0]:
+        if _num_samples(X):
             model.partial_fit(X, y, sample_weight=next(iter(sample_weight), None))
     return _merge.sums(model, start)
 
 
 def _called(method, model, X, dtype, shape):
     """Return the result of a method, with no rows for no rows."""
-    return getattr(model, method)(X) if X.shape[0] else np.empty((0, *shape), dtype)
+    return getattr(model, method)(X) if _num_samples(X) else np.empty((0, *shape), dtype)

@@ -124,11 +124,17 @@ def as_frames(X, y):
     return frame[list("abcdefg")], frame["y"]
 
 
+def as_delayed_lists(X, y):
+    return tuple(
+        [dask.delayed(a[k : k + 20].tolist()) for k in (0, 20, 40)] for a in (X.toarray(), y)
+    )
+
+
 def as_delayed(X, y):
     return tuple([dask.delayed(a[k : k + 20]) for k in (0, 20, 40)] for a in (X, y))
 
 
-@pytest.mark.parametrize("collection", [as_csr_chunks, as_frames, as_delayed])
+@pytest.mark.parametrize("collection", [as_csr_chunks, as_frames, as_delayed, as_delayed_lists])
 def test_every_kind_of_collection_is_learned_and_predicted(client, collection):
     X, y = rows(0)
     rows_, targets = collection(X, y)
