@@ -145,8 +145,8 @@ def progressive_val_score(
     scoring : str, callable or None, default=None
         A scorer by its name, or what ``make_scorer`` returns. A callable of your own is
         called with an estimator that knows its predictions, a slice of row numbers to
-        give to its methods, and their y. None: the estimator's ``score``, which is
-        accuracy or R2.
+        give to its methods, and their y; weights, if given, come as ``sample_weight=``.
+        None: the estimator's ``score``, which is accuracy or R2.
     window : int or None, default=None
         1 or more: rows in a window, each of which has a score. The last has what is left.
         None: one score for all rows.
@@ -444,7 +444,9 @@ def _progressive_scorer(estimator, X, y, scoring, classes, sample_weight, batch_
     """Predict and learn; return a function that scores a slice of the rows, and their number."""
     estimator = clone(estimator)
     scorer, weights = check_scoring(estimator, scoring), _weights(sample_weight)
-    methods = ["predict", "predict_proba", "decision_function"]  # those that scorers ask for
+    methods = ["predict", "predict_proba", "decision_function"]  # those that names ask for
+    if callable(scoring):
+        methods.append("predict_log_proba")
     methods = [method for method in methods if hasattr(estimator, method)]
     predictions = _predict_then_learn(estimator, X, y, methods, classes, sample_weight, batch_size)
     for method, values in predictions.items():
@@ -531,8 +533,9 @@ def _learn_by_batch(estimator, X, y, weights, batch_size, known, methods):
     for rows in gen_batches(len(y), batch_size):
         batch = _safe_indexing(X, rows)
         if rows.start > 0:
-            for method in methods:
-                parts[method].append(getattr(estimator, method)(batch))
+            with np.errstate(divide="ignore"):  # log(0)
+                for method in methods:
+                    parts[method].append(getattr(estimator, method)(batch))
         estimator.partial_fit(batch, y[rows], **known, **weights(rows))
     return {
         method: np.concatenate(

@@ -354,6 +354,21 @@ def test_a_scorer_of_one_s_own_is_given_slices_of_row_numbers():
     np.testing.assert_allclose(scores, [correct[:30].mean(), correct[30:].mean() + 3000])
 
 
+@pytest.mark.parametrize("method", CLASSIFIER_METHODS)
+@pytest.mark.parametrize(
+    "model", [classifier(), SGDClassifier("modified_huber", random_state=0)], ids=str
+)
+def test_a_scorer_of_one_s_own_may_ask_for_any_method(model, method):
+    def scorer(estimator, rows, y, sample_weight):
+        np.testing.assert_array_equal(sample_weight, WEIGHTS[rows])
+        np.testing.assert_array_equal(getattr(estimator, method)(rows), expected[rows])
+        return 1.0
+
+    stream = {"sample_weight": WEIGHTS, "batch_size": 20}
+    expected = progressive_val_predict(model, X, Y, method=method, **stream)
+    assert progressive_val_score(model, X, Y, scoring=scorer, **stream) == 1.0
+
+
 def test_the_log_loss_is_the_progressive_loss_of_partial_fit():
     score = progressive_val_score(classifier(), X, Y, scoring="neg_log_loss", sample_weight=WEIGHTS)
     model = classifier().partial_fit(X, Y, classes=[0, 1], sample_weight=WEIGHTS)
