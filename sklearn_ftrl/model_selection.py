@@ -522,7 +522,8 @@ def _learn_by_batch(estimator, X, y, weights, batch_size, known, methods):
             f"batch_size={batch_size} has to be less than the number of rows, {len(y)}: "
             f"{estimator!r} predicts nothing before it has learned a batch."
         )
-    labels = known.get("classes", [0.0])
+    zero_value = 1.0 if getattr(estimator, "loss", None) == "poisson" else 0.0
+    labels = known.get("classes", [zero_value])
     zero_model = {
         "predict": labels[0],
         "predict_proba": 1 / len(labels),

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 from oracle import NUMBERS, random_rows, random_targets
 from scipy import sparse
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.linear_model import SGDClassifier, SGDRegressor
 from sklearn.metrics import (
@@ -282,6 +282,27 @@ def test_another_regressor_predicts_0_for_the_first_batch(estimator):
     ours = progressive_val_predict(model, X, y, method="predict", batch_size=50)
     np.testing.assert_array_equal(ours[:50], np.zeros(50))
     np.testing.assert_array_equal(ours[50:], model.partial_fit(X[:50], y[:50]).predict(X[50:]))
+
+
+class MeanCount(RegressorMixin, BaseEstimator):
+    """A Poisson regressor that learns nothing but the mean."""
+
+    def __init__(self, loss="poisson"):
+        self.loss = loss
+
+    def partial_fit(self, X, y):
+        """Learn."""
+        self.mean_ = y.mean()
+        return self
+
+    def predict(self, X):
+        """Predict."""
+        return np.full(X.shape[0], self.mean_)
+
+
+def test_another_poisson_regressor_predicts_1_for_the_first_batch():
+    ours = progressive_val_predict(MeanCount(), X, Y, method="predict", batch_size=50)
+    np.testing.assert_array_equal(ours[:50], np.ones(50))
 
 
 # Scores
