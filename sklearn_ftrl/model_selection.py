@@ -380,6 +380,8 @@ class ProgressiveValidationDisplay:
         check_matplotlib_support(f"{cls.__name__}.from_predictions")
         check_consistent_length(y_true, y_pred, sample_weight)
         y_true, y_pred, weights = np.asarray(y_true), np.asarray(y_pred), _weights(sample_weight)
+        if not len(y_true):
+            raise ValueError("y_true and y_pred have 0 rows, while a minimum of 1 is required.")
 
         def score(rows):
             return score_func(y_true[rows], y_pred[rows], **weights(rows))

@@ -558,6 +558,14 @@ def test_wrong_arguments_of_scores_are_refused_by_their_names(arguments, message
             score(FtrlClassifier(), X, Y, **arguments)
 
 
+@pytest.mark.parametrize("window", [None, 5])
+def test_a_display_refuses_no_rows(window):
+    with pytest.raises(ValueError, match="0 rows"):
+        ProgressiveValidationDisplay.from_predictions(
+            [], [], score_func=accuracy_score, window=window
+        )
+
+
 def test_a_display_refuses_predictions_of_another_number():
     with pytest.raises(ValueError, match="inconsistent numbers"):
         ProgressiveValidationDisplay.from_predictions(Y, Y[1:], score_func=accuracy_score)
