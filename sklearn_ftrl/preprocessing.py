@@ -4,6 +4,7 @@ Nothing here but the functions that read a table knows of pyarrow, which is opti
 imported when it is needed.
 """
 
+import datetime
 import itertools
 import math
 from collections.abc import Mapping
@@ -531,14 +532,24 @@ def _as_array(column, name):
             f"Column {name!r} is not a list of values, but one: {column!r}. As a table of "
             "one row, it is a list too: [value]."
         )
+    if isinstance(column, pa.Array | pa.ChunkedArray):
+        return column
+    dtype = getattr(column, "dtype", "O")
     try:
-        is_array = isinstance(column, pa.ChunkedArray)
-        return column if is_array else pa.array(column, from_pandas=True)
+        array = pa.array(column, from_pandas=True)
+        if dtype == "O" and pa.types.is_date32(array.type) and _has_time(column):
+            raise TypeError("a date is followed by a timestamp")  # pyarrow drops the time
+        return array
     except (TypeError, ValueError, NotImplementedError, OverflowError) as error:
         raise TypeError(
             f"Column {name!r} cannot be read: {error}. Its values must be of one type; "
             "astype(str) makes texts of them."
         ) from error
+
+
+def _has_time(column):
+    """Return whether a value is a timestamp, and not pandas' NaT, which is of that type."""
+    return any(isinstance(value, datetime.datetime) and value == value for value in column)
 
 
 def _spell_dictionaries(table):

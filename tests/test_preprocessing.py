@@ -591,6 +591,19 @@ def test_a_column_that_cannot_be_hashed_is_named(column):
         ColumnHasher().transform({"a": [1], "odd": column})
 
 
+@pytest.mark.parametrize("container", [list, tuple, lambda v: np.array(v, object), pd.Series])
+def test_dates_and_timestamps_in_one_column_are_refused(container):
+    for values in ([NOON.date(), NOON], [NOON.date(), None, pd.Timestamp(NOON)]):
+        with pytest.raises(TypeError, match=r"Column 'a' cannot be read: .* of one type"):
+            ColumnHasher().transform({"a": container(values)})
+
+
+def test_dates_may_be_missing():
+    dates, missing = ColumnHasher(), [None, pd.NaT, np.nan]
+    rows = dates.transform({"a": [NOON.date(), *missing]})
+    assert_equal(rows, dates.transform({"a": pa.array([NOON.date(), *[None] * 3])}))
+
+
 def test_what_is_no_number_has_no_value():
     for column in (["1"], [True], pd.Series([1], dtype="category")):
         with pytest.raises(TypeError, match=r"numeric=\{'a': 'value'\} needs numbers"):
