@@ -535,6 +535,10 @@ def _as_array(column, name):
     if isinstance(column, pa.Array | pa.ChunkedArray):
         return column
     dtype = getattr(column, "dtype", "O")
+    if hasattr(dtype, "fill_value"):  # pandas' SparseDtype
+        column = np.asarray(column)
+    elif isinstance(dtype, np.dtype) and not dtype.isnative:
+        column = column.astype(dtype.newbyteorder("="))
     try:
         array = pa.array(column, from_pandas=True)
         if dtype == "O" and pa.types.is_date32(array.type) and _has_time(column):
