@@ -545,9 +545,9 @@ def _as_array(column, name):
             raise TypeError("a date is followed by a timestamp")  # pyarrow drops the time
         return array
     except (TypeError, ValueError, NotImplementedError, OverflowError) as error:
+        hint = " Its values must be of one type; astype(str) makes texts of them."
         raise TypeError(
-            f"Column {name!r} cannot be read: {error}. Its values must be of one type; "
-            "astype(str) makes texts of them."
+            f"Column {name!r} cannot be read: {error}.{hint if dtype == 'O' else ''}"
         ) from error
 
 

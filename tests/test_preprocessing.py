@@ -608,6 +608,11 @@ def test_dates_may_be_missing():
     assert_equal(rows, dates.transform({"a": pa.array([NOON.date(), *[None] * 3])}))
 
 
+def test_columns_of_one_type_are_not_told_to_be():
+    with pytest.raises(TypeError, match=r"Column 'a' cannot be read: .* time unit\.$"):
+        ColumnHasher().transform({"a": np.array([NOON], "M8[h]")})
+
+
 def test_what_is_no_number_has_no_value():
     for column in (["1"], [True], pd.Series([1], dtype="category")):
         with pytest.raises(TypeError, match=r"numeric=\{'a': 'value'\} needs numbers"):
