@@ -343,9 +343,11 @@ class ColumnHasher(TransformerMixin, BaseEstimator):
                     f'numeric={{{name!r}: {how!r}}} must be "category", "value" or "bin".'
                 )
         for names in self.interactions if isinstance(self.interactions, list | tuple) else ():
-            if not isinstance(names, list | tuple) or not 2 <= len(set(names)) == len(names):
+            texts = isinstance(names, list | tuple) and all(isinstance(n, str) for n in names)
+            if not texts or not 2 <= len(set(names)) == len(names):
                 raise ValueError(
-                    f"interactions must be tuples of two or more different columns, got {names!r}."
+                    "interactions must be tuples of the names of two or more different columns, "
+                    f"got {names!r}."
                 )
 
     def _plan(self, schema):
@@ -371,7 +373,8 @@ class ColumnHasher(TransformerMixin, BaseEstimator):
         unknown = set(numeric).union(*tuples) - set(names)
         if unknown:
             raise ValueError(
-                f"numeric or interactions name columns that X does not have: {sorted(unknown)}."
+                "numeric or interactions name columns that X does not have: "
+                f"{sorted(unknown, key=str)}."
             )
         if sum(math.comb(len(names), k) for k in range(order + 1)) > MOST_CROSSES:
             raise ValueError(

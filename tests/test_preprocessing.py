@@ -534,6 +534,7 @@ BAD_PARAMS = [
     ({"interactions": ["ab"]}, "interactions must be tuples .* got 'ab'"),
     ({"interactions": [("a",)]}, "two or more different columns"),
     ({"interactions": [("a", "a")]}, "two or more different columns"),
+    ({"interactions": [(["a"], "b")]}, r"interactions must be .* got \(\['a'\], 'b'\)"),
     ({"numeric": "log"}, "numeric"),
     ({"numeric": {"a": "log"}}, "numeric={'a': 'log'}"),
     ({"missing": "drop"}, "missing"),
@@ -558,6 +559,7 @@ def test_bad_parameters_are_named(params, message):
     [
         ({"interactions": [("a", "other")]}, r"X does not have: \['other'\]"),
         ({"numeric": {"other": "bin"}}, r"X does not have: \['other'\]"),
+        ({"numeric": {"other": "bin", 0: "bin"}}, r"X does not have: \[0, 'other'\]"),
         ({"interactions": 20}, "interactions=20 gives 40 columns more than"),
         ({"interactions": 10**9}, "interactions=1000000000 gives 40 columns more than"),
     ],
