@@ -369,7 +369,7 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
             strata = batch.targets[batch.order]
             counts = np.unique(strata, return_counts=True)[1]
             smaller = min(self.validation_fraction, 1 - self.validation_fraction) * strata.size
-            if counts.min() == 1 or counts.size > int(smaller):
+            if counts.min() == 1 or counts.size > smaller:
                 strata = None  # a class is too rare to be in both parts
         learned, held_out = train_test_split(
             batch.order,
@@ -446,6 +446,8 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
                 n0 = self.initial_accumulator_value
                 self._intercept_state = _state.start(1, self._n_outputs(), np.float64, n0)
                 self.t_ = 0
+        elif not self._scales.n_rows:  # the numbers are given
+            vars(self).pop("_scales", None)
         beta = intercept_beta = self.beta
         if self.beta == "auto":
             beta, intercept_beta = self._scales.beta, self._scales.intercept_beta

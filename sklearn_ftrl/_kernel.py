@@ -101,7 +101,7 @@ def learn_few(
     numbers,  # IN/OUT, the state, flat
     intercept,  # IN/OUT
     raws,  # OUT, of shape (n_rows, n_outputs), or None
-    learned,  # IN/OUT, of shape (1,): there even if Ctrl-C takes what is returned
+    learned,  # OUT, of shape (1,): there even if Ctrl-C takes what is returned
     several,  # the number of outputs; None: one, and code without loops over them
 ):
     """Learn rows in this order, and count them; return their weighted loss before learning.
@@ -118,7 +118,7 @@ def learn_few(
     padded *= n_outputs
     z, root_n, w = np.empty(padded), np.empty(padded), np.empty(padded)
     bias, raw, gradient = np.empty(n_outputs), np.empty(n_outputs), np.empty(n_outputs)
-    total = 0.0
+    total, n_learned = 0.0, 0
     largest = LARGEST_FLOAT32 if numbers.itemsize == 4 else LARGEST
     for t in range(order.size):
         i = order[t]
@@ -139,7 +139,7 @@ def learn_few(
         for k in range(size, padded):
             x[k] = 0.0
 
-        inverse_alpha = 1.0 / rates[min(learned[0], rates.size - 1)]
+        inverse_alpha = 1.0 / rates[min(n_learned, rates.size - 1)]
         # Not divided within weight and step: REORDER would do so for each coordinate.
         slowness = inverse_alpha / intercept_prox.rate
         w_sum, root_n_sum, bias_sum, bias_root_n_sum = 0.0, 0.0, 0.0, 0.0
@@ -195,7 +195,7 @@ def learn_few(
                 norm += gradient[c] * gradient[c]
             norm = math.sqrt(norm)
         slowest = inverse_alpha
-        inverse_alpha = 1.0 / rates[min(learned[0] + 1, rates.size - 1)]
+        inverse_alpha = 1.0 / rates[min(n_learned + 1, rates.size - 1)]
         slowest = max(slowest, inverse_alpha)
         if not (
             abs(value * sample_weight[i]) < LARGEST
@@ -210,9 +210,10 @@ def learn_few(
                 LARGEST,
             )
         ):
+            learned[0] = n_learned
             return total, i
         total += sample_weight[i] * value
-        learned[0] += 1
+        n_learned += 1
 
         shrink, shrink_bias = clip_factors(norm, square, fit_intercept, clip)
         for c in range(n_outputs):
@@ -242,6 +243,7 @@ def learn_few(
                     intercept_prox,
                     clip,
                 )
+    learned[0] = n_learned
     return total, -1
 
 
@@ -325,7 +327,7 @@ def learn_many(
     numbers,  # IN/OUT, the state, flat
     intercept,  # IN/OUT
     raws,  # OUT, of shape (n_rows, n_outputs), or None
-    learned,  # IN/OUT, of shape (1,)
+    learned,  # OUT, of shape (1,)
 ):
     """Do what learn_few does for more than FEW outputs: in place, vector code over them."""
     data, indices, indptr, longest = rows
@@ -333,14 +335,14 @@ def learn_many(
     w = np.empty(longest * n_outputs)
     bias, raw, gradient = np.empty(n_outputs), np.empty(n_outputs), np.empty(n_outputs)
     w_sum, root_n_sum = np.empty(n_outputs), np.empty(n_outputs)
-    total = 0.0
+    total, n_learned = 0.0, 0
     largest = LARGEST_FLOAT32 if numbers.itemsize == 4 else LARGEST
     for t in range(order.size):
         i = order[t]
         start = indptr[i] & POSITIVE
         size = (indptr[i + 1] - start) & POSITIVE
 
-        inverse_alpha = 1.0 / rates[min(learned[0], rates.size - 1)]
+        inverse_alpha = 1.0 / rates[min(n_learned, rates.size - 1)]
         slowness = inverse_alpha / intercept_prox.rate
         bias_sum, bias_root_n_sum = 0.0, 0.0
         for c in range(n_outputs):
@@ -393,7 +395,7 @@ def learn_many(
             norm += gradient[c] * gradient[c]
         norm = math.sqrt(norm)
         slowest = inverse_alpha
-        inverse_alpha = 1.0 / rates[min(learned[0] + 1, rates.size - 1)]
+        inverse_alpha = 1.0 / rates[min(n_learned + 1, rates.size - 1)]
         slowest = max(slowest, inverse_alpha)
         if not (
             abs(value * sample_weight[i]) < LARGEST
@@ -408,9 +410,10 @@ def learn_many(
                 LARGEST,
             )
         ):
+            learned[0] = n_learned
             return total, i
         total += sample_weight[i] * value
-        learned[0] += 1
+        n_learned += 1
 
         shrink, shrink_bias = clip_factors(norm, square, fit_intercept, clip)
         for k in range(size):
@@ -439,6 +442,7 @@ def learn_many(
                     intercept_prox,
                     clip,
                 )
+    learned[0] = n_learned
     return total, -1
 
 

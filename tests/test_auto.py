@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
-from oracle import random_rows, random_targets
+from oracle import NUMBERS, random_rows, random_targets
 from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import log_loss
@@ -101,6 +101,14 @@ def test_first_rows_that_are_empty_or_weigh_nothing_decide_nothing(estimator):
     expected = estimator().partial_fit(X[1::2], y[1::2], **classes)
     for name in ["learning_rate_", "beta_", "coef_", "intercept_", "intercept_n_", "t_"]:
         np.testing.assert_array_equal(getattr(model, name), getattr(expected, name))
+
+
+def test_auto_keeps_what_was_learned_with_numbers_after_empty_rows():
+    X, y = random_rows(), random_targets()
+    model = FtrlClassifier().partial_fit(0 * X, y, classes=[0, 1])
+    model.set_params(**NUMBERS).partial_fit(X, y)
+    model.set_params(learning_rate="auto", beta="auto").partial_fit(X[:1], y[:1])
+    assert model.t_ == 121
 
 
 def test_what_all_rows_share_is_left_to_the_intercept():
