@@ -1,5 +1,6 @@
 """What the estimators share: parameters, validation, epochs, and the border to the kernel."""
 
+import copy
 import functools
 import itertools
 import operator
@@ -67,7 +68,10 @@ DOC_PAGE = (  # of the API reference
     "https://sklearn-ftrl.readthedocs.io/en/stable/generated/{estimator_module}.{estimator_name}.html"
 )
 SAMPLE = 1000  # rows that the mean row is found from
-MANY_ROWS = 200  # early_stopping="auto" holds out rows of more than these
+# Of early_stopping="auto": fewer rows than the first are all learned; of more than the second,
+# a part is large enough to judge; and the third, where halves may not judge each other.
+ENOUGH_ROWS, MANY_ROWS, SOME_ROWS = 20, 5000, 200
+MIN_PATIENCE = 5  # passes
 
 
 class Batch(NamedTuple):
@@ -123,7 +127,7 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
         "penalize_intercept": ["boolean"],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left"), None],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "n_iter_no_change": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "early_stopping": ["boolean", StrOptions({"auto"})],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "scoring": [StrOptions(set(get_scorer_names())), callable, None],
@@ -218,27 +222,30 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
                     "Sample weights must contain at least one non-zero number (class_weight "
                     "counts as well)."
                 )
-            learned, validate, refit = batch, None, False
+            self._start_from(coef_init, intercept_init)
+            learners, validate, held_out = [(self, batch)], None, None
             if any(given is not None for given in (X_val, y_val, sample_weight_val)):
                 validate = self._validation(X_val, y_val, sample_weight_val)
-            elif self.early_stopping is True or (
-                self.early_stopping == "auto" and batch.order.size > MANY_ROWS and self.max_iter > 1
-            ):
+            else:
+                held_out = self._held_out(batch.order.size)
+            if held_out == "halves":
+                learners, validate = self._halve(batch, sample_weight, random_state)
+            elif held_out == "part":
                 learned, validate = self._hold_out(batch, X, y, sample_weight, random_state)
-                refit = may_refit
-            self._start_from(coef_init, intercept_init)
+                learners = [(self, learned)]
         stopped = self._make_epochs(
-            learned, validate, random_state, task, told, self.max_iter, self.tol
+            learners, validate, random_state, task, told, self.max_iter, self.tol
         )
-        if refit and not stopped:
+        if held_out and may_refit and not stopped:
             self._refit(batch, random_state, task, told, coef_init, intercept_init)
         task.call_on_fit_task_end(**told, reconstruction_attributes=self._snapshot)
         return self
 
-    def _make_epochs(self, batch, validate, random_state, task, told, max_iter, tol):
+    def _make_epochs(self, learners, validate, random_state, task, told, max_iter, tol):
         """Make passes over the rows until one of those who judge them has had enough.
 
-        Return whether that was a callback.
+        ``learners`` are models, the first of which is this one, with the rows of each. Return
+        whether it was a callback that had enough.
         """
         best, best_state = np.inf, {}
         self.loss_curve_, self.validation_curve_ = [], []
@@ -247,8 +254,11 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
             subtask.call_on_fit_task_begin(**told)
             start = time.perf_counter()
             if self.shuffle:
-                batch = batch._replace(order=random_state.permutation(batch.order))
-            loss = self._learn(batch)
+                learners = [
+                    (model, batch._replace(order=random_state.permutation(batch.order)))
+                    for model, batch in learners
+                ]
+            loss = np.mean([model._learn(batch) for model, batch in learners])
             self.n_iter_ = epoch
             self.loss_curve_.append(loss)
             self.progressive_loss_ = self.loss_curve_[0]
@@ -266,7 +276,10 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
                 if validate:
                     best_state = self._copied_state(best_state)
             stopped = subtask.call_on_fit_task_end(**told, reconstruction_attributes=self._snapshot)
-            if stopped or (tol is not None and epoch - self.best_iter_ >= self.n_iter_no_change):
+            patience = self.n_iter_no_change
+            if patience == "auto":  # steps shrink with time: a later gain takes longer
+                patience = max(MIN_PATIENCE, self.best_iter_ if validate else 0)
+            if stopped or (tol is not None and epoch - self.best_iter_ >= patience):
                 break
         else:
             if tol is not None and 1 < max_iter == self.best_iter_:
@@ -291,7 +304,9 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
             self._alpha = self._rates(0)[-1]
             self._start_intercept()
             self._start_from(coef_init, intercept_init)
-            self._make_epochs(batch, None, random_state, subtask, told, self.best_iter_, tol=None)
+            self._make_epochs(
+                [(self, batch)], None, random_state, subtask, told, self.best_iter_, tol=None
+            )
             vars(self).update(search)
         subtask.call_on_fit_task_end(**told, reconstruction_attributes=self._snapshot)
 
@@ -362,6 +377,16 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
         _check_finite(X, self)
         return X, y, _check_sample_weight(sample_weight, X.shape[0])
 
+    def _held_out(self, n_rows):
+        """Return which rows find the number of passes: "halves", a "part" or None."""
+        if self.early_stopping != "auto":
+            return "part" if self.early_stopping else None
+        if self.tol is None or self.max_iter == 1:  # the number is known
+            return None
+        if n_rows <= MANY_ROWS and self.shuffle and self.scoring is None and not self.warm_start:
+            return "halves" if n_rows >= ENOUGH_ROWS else None
+        return "part" if n_rows > SOME_ROWS else None
+
     def _hold_out(self, batch, X, y, sample_weight, random_state):
         """Return the rows to learn, and a function that judges the model by the others."""
         strata = None
@@ -385,6 +410,26 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
             X = X.tocsr() if sparse.issparse(X) else X
             validate = self._scorer(*(_safe_indexing(a, held_out) for a in (X, y, sample_weight)))
         return batch._replace(order=learned), validate
+
+    def _halve(self, batch, sample_weight, random_state):
+        """Return two models with a half of the rows each, which the other's half judges."""
+        twin = copy.copy(self)
+        vars(twin).update(self._copied_state({}))
+        order = random_state.permutation(batch.order)
+        if is_classifier(self):  # classes in proportion
+            order = order[np.argsort(batch.targets[order], kind="stable")]
+        halves = [batch._replace(order=half) for half in (order[::2], order[1::2])]
+        learners = list(zip([self, twin], halves, strict=True))
+        judged = [
+            (model, half._replace(weights=sample_weight))
+            for model, half in zip([self, twin], halves[::-1], strict=True)
+        ]
+        weights = [sample_weight[rows.order].sum() for _, rows in judged]
+
+        def validate():
+            return np.average([model._mean_loss(rows) for model, rows in judged], weights=weights)
+
+        return learners, validate
 
     def _validation(self, X, y, sample_weight):
         """Return a function that judges the model by rows of the caller's."""
@@ -659,7 +704,7 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
         X = _validate(self, X, dtype=dtype, reset=False)
         if not sparse.issparse(X):
             with np.errstate(all="ignore"):
-                raws = X @ self._weights() + self.intercept_
+                raws = X @ self._weights() + self._intercepts()
         else:
             raws = self._raws(_as_rows(X), np.arange(X.shape[0]))
         if not np.isfinite(raws).all():  # so do NaN and inf in X show, in much fewer numbers
@@ -682,7 +727,8 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
             rows = rows._replace(indices=_frozen(own))
         else:
             weights = self._weights()
-        raws = np.tile(self.intercept_, (order.size, 1))
+        intercepts = self._intercepts()
+        raws = np.full((order.size, intercepts.size), intercepts)
         parts = _split(order.size, self._n_threads(n_numbers * raws.shape[1]))
         _in_threads(multiply, [(rows, order[a:b], weights, raws[a:b]) for a, b in parts])
         return raws
@@ -723,6 +769,9 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
     @property
     def intercept_(self):
         check_is_fitted(self)
+        return self._intercepts()
+
+    def _intercepts(self):
         if hasattr(self, "_coef"):
             return self._intercept
         weights = _state.coefficients(self._intercept_state, self._alpha, self._intercept_prox)

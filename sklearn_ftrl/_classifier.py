@@ -112,23 +112,27 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
         (``warm_start``, ``intercept_init``) stays as it is.
     penalize_intercept : bool, default=False
         Whether ``l1``, ``l2`` and ``l2_shrinkage`` act on the intercept too.
-    max_iter : int, default=100
+    max_iter : int, default=200
         Most passes over the rows that ``fit`` makes before a refit, see ``early_stopping``.
         ``partial_fit`` makes one.
     tol : float or None, default=3e-3
         The passes end when the loss has not fallen by more than ``tol`` times the first pass's
         for ``n_iter_no_change`` passes. It is the loss of the rows held out, if there are
         some, else that of the rows learned. None: all ``max_iter`` passes are made.
-    n_iter_no_change : int, default=5
-        Passes without gain before they end.
+    n_iter_no_change : int or "auto", default="auto"
+        Passes without gain before they end. "auto": 5, or where rows are held out as many as
+        led to the best pass, if these are more: the later a gain, the longer it takes.
     early_stopping : bool or "auto", default="auto"
         Whether ``fit`` holds rows out, finds the pass that predicts them best, up to ``tol``,
         and is then refitted on all rows in as many passes. With rows of your own, ``X_val``,
         and with ``warm_start``, as the next ``fit`` may be judged by the same rows, there is
         no refit: the model is that of the best pass. "auto": if ``X_val`` is given, or if
-        there are more than 200 rows and passes to choose between.
+        there are passes to choose between (``max_iter`` above 1, ``tol`` not None) and enough
+        rows. Of more than 5000, a part is held out, as by True. Of 20 to 5000, two models learn
+        a half each, and the other half judges them. Where halves may not (not ``shuffle``,
+        ``scoring``, ``warm_start``), a part is held out of more than 200.
     validation_fraction : float, default=0.1
-        Part of the rows that are held out, between 0 and 1: drawn at random, with the
+        The part of the rows that is held out, between 0 and 1: drawn at random, with the
         classes in proportion, or the last ones if not ``shuffle``.
     scoring : str, callable or None, default=None
         A scorer of scikit-learn's that judges the rows held out. None: their mean loss.
@@ -276,9 +280,9 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
         global_clipnorm=None,
         fit_intercept=True,
         penalize_intercept=False,
-        max_iter=100,
+        max_iter=200,
         tol=3e-3,
-        n_iter_no_change=5,
+        n_iter_no_change="auto",
         early_stopping="auto",
         validation_fraction=0.1,
         scoring=None,

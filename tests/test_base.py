@@ -161,7 +161,8 @@ def test_loss_curve_has_an_entry_an_epoch_and_falls(kind):
 
 
 def test_fit_ends_when_the_loss_stops_falling():
-    model = FtrlClassifier(max_iter=1000, n_iter_no_change=2, tol=0.01, random_state=0)
+    params = {"max_iter": 1000, "early_stopping": False, "random_state": 0}
+    model = FtrlClassifier(n_iter_no_change=2, tol=0.01, **params)
     model.fit(random_rows(), random_targets())
     curve, best = model.loss_curve_, model.best_iter_
     assert len(curve) == model.n_iter_ == best + 2 < 1000
@@ -171,7 +172,7 @@ def test_fit_ends_when_the_loss_stops_falling():
 
 def test_fit_warns_where_max_iter_came_first():
     with pytest.warns(ConvergenceWarning, match="max_iter=2") as warned:
-        FtrlClassifier(max_iter=2).fit(random_rows(), random_targets())
+        FtrlClassifier(max_iter=2, early_stopping=False).fit(random_rows(), random_targets())
     assert warned[0].filename == __file__
 
 

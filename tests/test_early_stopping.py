@@ -164,18 +164,108 @@ def test_a_class_of_one_row_is_no_obstacle():
     FtrlClassifier(early_stopping=True, **FEW).fit(X, np.r_[2, y[1:]])
 
 
-@pytest.mark.parametrize(("n_rows", "held_out"), [(40, False), (41, True)])
-def test_auto_holds_out_rows_of_large_sets_alone(monkeypatch, n_rows, held_out):
-    monkeypatch.setattr(_base, "MANY_ROWS", 40)
-    X, y = noisy(n_rows)
-    model = FtrlClassifier(max_iter=2, tol=None).fit(X, y)
-    assert bool(model.validation_curve_) == held_out
+RULES = {  # what "auto" holds out of so many rows
+    19: (None, None),
+    20: ("halves", None),
+    200: ("halves", None),
+    201: ("halves", "part"),
+    5000: ("halves", "part"),
+    5001: ("part", "part"),
+}
 
 
-def test_auto_holds_out_nothing_of_a_single_pass(monkeypatch):
-    monkeypatch.setattr(_base, "MANY_ROWS", 40)
-    X, y = noisy()
-    assert FtrlClassifier(max_iter=1).fit(X, y).t_ == 200
+@pytest.mark.parametrize("n_rows", RULES)
+def test_auto_holds_out_what_the_number_of_rows_asks_for(n_rows):
+    usual, where_halves_may_not = RULES[n_rows]
+    assert FtrlClassifier()._held_out(n_rows) == usual
+    for params in [{"shuffle": False}, {"warm_start": True}, {"scoring": "roc_auc"}]:
+        assert FtrlClassifier(**params)._held_out(n_rows) == where_halves_may_not
+    for params in [{"max_iter": 1}, {"tol": None}, {"early_stopping": False}]:
+        assert FtrlClassifier(**params)._held_out(n_rows) is None
+    assert FtrlClassifier(early_stopping=True, tol=None)._held_out(n_rows) == "part"
+
+
+@pytest.fixture
+def passes(monkeypatch):
+    """Return what the kernel is told to learn from here on: the state, and the batch."""
+    seen, plain = [], _base.BaseFtrl._learn
+    monkeypatch.setattr(
+        _base.BaseFtrl,
+        "_learn",
+        lambda self, batch: seen.append((self._state.ctypes.data, batch)) or plain(self, batch),
+    )
+    return seen
+
+
+def test_each_half_is_learned_by_a_model_of_its_own_and_then_all_rows(passes):
+    X, y = noisy(101)
+    model = FtrlClassifier(random_state=0).fit(X, y)
+    search, refit = passes[: 2 * model.n_iter_], passes[2 * model.n_iter_ :]
+    (one, first), (other, second) = search[:2]
+    np.testing.assert_array_equal(np.sort(np.r_[first.order, second.order]), np.arange(101))
+    assert [first.order.size, second.order.size] == [51, 50]
+    for state, rows in [(one, first), (other, second)]:
+        learned = [np.sort(batch.order) for of, batch in search if of == state]
+        assert len(learned) == model.n_iter_
+        assert all(np.array_equal(order, np.sort(rows.order)) for order in learned)
+    assert len(refit) == model.best_iter_
+    assert all(batch.order.size == 101 for _, batch in refit)
+    assert model.t_ == 101 * model.best_iter_
+
+
+@pytest.mark.parametrize("name", ["log_loss", "softmax", "squared_error"])
+def test_the_loss_of_halves_is_the_mean_of_all_rows_each_held_out_once(passes, name):
+    X, y = noisy(101)
+    w = np.arange(101) % 4
+    y = {"log_loss": y, "softmax": np.arange(101) % 3, "squared_error": X[:, 0]}[name]
+    estimator = FtrlRegressor if name == "squared_error" else FtrlClassifier
+    model = estimator(random_state=0, **NUMBERS).fit(X, y, w)
+    halves = [batch.order for _, batch in passes[:2]]
+    single = {"max_iter": 1, "shuffle": False, **NUMBERS}
+    total = 0.0
+    for learned, judged in [halves, halves[::-1]]:
+        half = estimator(**single).fit(X[learned], y[learned], w[learned])
+        if estimator is FtrlRegressor:
+            losses = (half.predict(X[judged]) - y[judged]) ** 2 / 2
+        else:
+            losses = -np.log(half.predict_proba(X[judged])[np.arange(judged.size), y[judged]])
+        total += losses @ w[judged]
+    assert model.validation_curve_[0] == pytest.approx(total / w.sum(), rel=1e-9)
+
+
+def test_halves_have_the_classes_in_proportion(passes):
+    X, _ = noisy(200)
+    FtrlClassifier().fit(X, np.arange(200) < 10)
+    assert [batch.targets[batch.order].sum() for _, batch in passes[:2]] == [5, 5]
+
+
+def test_a_class_of_one_row_can_be_halved():
+    X, y = noisy(60)
+    model = FtrlClassifier(random_state=0).fit(X, np.r_[2, y[1:]])
+    assert np.isfinite(model.validation_curve_).all()
+
+
+def test_a_start_is_given_to_both_halves():
+    X, y = noisy(60)
+    start = {"coef_init": np.linspace(-9, 9, 60), "intercept_init": [0.5]}
+    params = {"learning_rate": 1e-9, "beta": 1.0, "random_state": 0}
+    model = FtrlClassifier(**params).fit(X, y, **start)
+    raw = X @ start["coef_init"] + 0.5
+    expected = np.logaddexp(0, raw).mean() - (y * raw).mean()
+    assert model.validation_curve_[0] == pytest.approx(expected, rel=1e-5)
+
+
+def test_patience_grows_with_the_passes_that_it_took():
+    curve = iter([8, 7, 6, 5, 4, 3, 2, *[9] * 20])  # best in the seventh pass
+    params = {"scoring": lambda *_: -next(curve), "early_stopping": True, "max_iter": 27}
+    assert FtrlClassifier(**params).fit(*noisy()).n_iter_ == 14
+
+
+@pytest.mark.parametrize(("patience", "n_iter"), [("auto", 7), (5, 7), (3, 5)])
+def test_patience_is_five_passes_or_what_was_asked_for(patience, n_iter):
+    curve = iter([8, 7, *[9] * 20])
+    params = {"scoring": lambda *_: -next(curve), "early_stopping": True, "max_iter": 22}
+    assert FtrlClassifier(n_iter_no_change=patience, **params).fit(*noisy()).n_iter_ == n_iter
 
 
 def test_sample_weights_count_in_the_validation_loss():
