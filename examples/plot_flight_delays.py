@@ -169,7 +169,7 @@ print(f"{last['flight'].item()} is late with probability {model.predict_proba(la
 blue, orange, green, grey = "#0072B2", "#D55E00", "#009E73", "#666666"
 plt.rcParams.update({"font.size": 12, "axes.spines.top": False, "axes.spines.right": False})
 fig, (left, right) = plt.subplots(1, 2, figsize=(12.5, 5), layout="constrained")
-five_passes = clone(tuned).set_params(max_iter=5, tol=None, early_stopping=False)
+five_passes = clone(tuned).set_params(max_iter=5, tol=None)
 l1_sgd = clone(sgd).set_params(penalty="l1")
 for label, clf, name, values, style, color in [
     ("FtrlClassifier, 1 pass", tuned, "l1", [0, 1, 3, 10, 30, 100], "o-", blue),
