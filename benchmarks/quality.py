@@ -39,7 +39,7 @@ from .contestants import MissingError, import_peer
 from .report import machine, markdown
 from .sets import MAX_ROWS, MAX_ROWS_TIMES_CLASSES, SETS, in_folder
 
-FEW_ROWS = 5000  # sets of less are split ten times
+FEW_ROWS = 5000  # sets of less are split twenty times
 SHORT = 5.0  # seconds; what takes less is fitted twice
 LOSSES = {
     "binary": "log loss",
@@ -247,7 +247,7 @@ CONTESTANTS = {
 }
 NOTES = (
     "A quarter of the rows is the test: a random one, or the last where rows are in order of "
-    f"time. Sets of less than {FEW_ROWS} rows: means of ten splits.",
+    f"time. Sets of less than {FEW_ROWS} rows: means of twenty splits.",
     f"At most {MAX_ROWS:,} rows of a set, and {MAX_ROWS_TIMES_CLASSES:,} by the number of classes "
     "where there are more than two, drawn at random, the same for all contestants.",
     "Untouched, but for the loss. Tuned: GridSearchCV of C in 0.1, 1, 10, 100 (max_iter=200), "
@@ -289,7 +289,7 @@ def main():
         with threadpool_limits(1), warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore", ConvergenceWarning)
             warnings.simplefilter("ignore", RuntimeWarning)
-            results = compete(data, 1 if options.quick else 10)
+            results = compete(data, 1 if options.quick else 20)
         tables.append(table(name, data, results))
         summary.append(summarize(name, results))
         print(f"{perf_counter() - begin:.0f} s", file=sys.stderr)
