@@ -223,20 +223,20 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
                     "counts as well)."
                 )
             self._start_from(coef_init, intercept_init)
-            learners, validate, held_out = [(self, batch)], None, None
+            learners, validate, judges = [(self, batch)], None, None
             if any(given is not None for given in (X_val, y_val, sample_weight_val)):
                 validate = self._validation(X_val, y_val, sample_weight_val)
             else:
-                held_out = self._held_out(batch.order.size)
-            if held_out == "halves":
+                judges = self._judges(batch.order.size)
+            if judges == "halves":
                 learners, validate = self._halve(batch, sample_weight, random_state)
-            elif held_out == "part":
+            elif judges == "part":
                 learned, validate = self._hold_out(batch, X, y, sample_weight, random_state)
                 learners = [(self, learned)]
         stopped = self._make_epochs(
             learners, validate, random_state, task, told, self.max_iter, self.tol
         )
-        if held_out and may_refit and not stopped:
+        if judges and may_refit and not stopped:
             self._refit(batch, random_state, task, told, coef_init, intercept_init)
         task.call_on_fit_task_end(**told, reconstruction_attributes=self._snapshot)
         return self
@@ -377,8 +377,8 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
         _check_finite(X, self)
         return X, y, _check_sample_weight(sample_weight, X.shape[0])
 
-    def _held_out(self, n_rows):
-        """Return which rows find the number of passes: "halves", a "part" or None."""
+    def _judges(self, n_rows):
+        """Return which rows held out find the number of passes: "halves", a "part" or None."""
         if self.early_stopping != "auto":
             return "part" if self.early_stopping else None
         if self.tol is None or self.max_iter == 1:  # the number is known

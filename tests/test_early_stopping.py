@@ -177,12 +177,12 @@ RULES = {  # what "auto" holds out of so many rows
 @pytest.mark.parametrize("n_rows", RULES)
 def test_auto_holds_out_what_the_number_of_rows_asks_for(n_rows):
     usual, where_halves_may_not = RULES[n_rows]
-    assert FtrlClassifier()._held_out(n_rows) == usual
+    assert FtrlClassifier()._judges(n_rows) == usual
     for params in [{"shuffle": False}, {"warm_start": True}, {"scoring": "roc_auc"}]:
-        assert FtrlClassifier(**params)._held_out(n_rows) == where_halves_may_not
+        assert FtrlClassifier(**params)._judges(n_rows) == where_halves_may_not
     for params in [{"max_iter": 1}, {"tol": None}, {"early_stopping": False}]:
-        assert FtrlClassifier(**params)._held_out(n_rows) is None
-    assert FtrlClassifier(early_stopping=True, tol=None)._held_out(n_rows) == "part"
+        assert FtrlClassifier(**params)._judges(n_rows) is None
+    assert FtrlClassifier(early_stopping=True, tol=None)._judges(n_rows) == "part"
 
 
 @pytest.fixture
@@ -253,6 +253,25 @@ def test_a_start_is_given_to_both_halves():
     raw = X @ start["coef_init"] + 0.5
     expected = np.logaddexp(0, raw).mean() - (y * raw).mean()
     assert model.validation_curve_[0] == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize(("calls", "learned"), [(3, 2), (4, 2), (5, 3)])
+def test_an_interrupt_while_halves_learn_leaves_the_model_of_the_first(monkeypatch, calls, learned):
+    X, y = noisy(101)
+    count, plain = iter(range(1, 100)), FtrlClassifier._learn
+
+    def interrupted(self, batch):
+        loss = plain(self, batch)
+        if next(count) == calls:
+            raise KeyboardInterrupt
+        return loss
+
+    monkeypatch.setattr(FtrlClassifier, "_learn", interrupted)
+    model = FtrlClassifier(random_state=0)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(X, y)
+    assert model.t_ == learned * 51
+    assert model.score(X, y) > 0.5
 
 
 def test_patience_grows_with_the_passes_that_it_took():
