@@ -1,6 +1,5 @@
 """What the estimators share: parameters, validation, epochs, and the border to the kernel."""
 
-import copy
 import functools
 import itertools
 import operator
@@ -68,9 +67,10 @@ DOC_PAGE = (  # of the API reference
     "https://sklearn-ftrl.readthedocs.io/en/stable/generated/{estimator_module}.{estimator_name}.html"
 )
 SAMPLE = 1000  # rows that the mean row is found from
-# Of early_stopping="auto": fewer rows than the first are all learned; of more than the second,
-# a part is large enough to judge; and the third, where halves may not judge each other.
-ENOUGH_ROWS, MANY_ROWS, SOME_ROWS = 20, 5000, 200
+# What early_stopping="auto" holds out:
+ENOUGH_ROWS = 20  # nothing of fewer
+MANY_ROWS = 5000  # up to here each of two halves, of more a part
+SOME_ROWS = 200  # where halves may not judge each other, a part of more than these
 MIN_PATIENCE = 5  # passes
 
 
@@ -227,7 +227,7 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
             if any(given is not None for given in (X_val, y_val, sample_weight_val)):
                 validate = self._validation(X_val, y_val, sample_weight_val)
             else:
-                judges = self._judges(batch.order.size)
+                judges = self._judges(batch)
             if judges == "halves":
                 learners, validate = self._halve(batch, sample_weight, random_state)
             elif judges == "part":
@@ -248,6 +248,7 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
         whether it was a callback that had enough.
         """
         best, best_state = np.inf, {}
+        shares = _shares(batch for _, batch in learners)
         self.loss_curve_, self.validation_curve_ = [], []
         for epoch in range(1, max_iter + 1):
             subtask = task.subcontext(task_name="epoch")
@@ -258,7 +259,7 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
                     (model, batch._replace(order=random_state.permutation(batch.order)))
                     for model, batch in learners
                 ]
-            loss = np.mean([model._learn(batch) for model, batch in learners])
+            loss = shares @ [model._learn(batch) for model, batch in learners]
             self.n_iter_ = epoch
             self.loss_curve_.append(loss)
             self.progressive_loss_ = self.loss_curve_[0]
@@ -377,15 +378,25 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
         _check_finite(X, self)
         return X, y, _check_sample_weight(sample_weight, X.shape[0])
 
-    def _judges(self, n_rows):
+    def _judges(self, batch):
         """Return which rows held out find the number of passes: "halves", a "part" or None."""
         if self.early_stopping != "auto":
             return "part" if self.early_stopping else None
         if self.tol is None or self.max_iter == 1:  # the number is known
             return None
+        n_rows = batch.order.size
         if n_rows <= MANY_ROWS and self.shuffle and self.scoring is None and not self.warm_start:
-            return "halves" if n_rows >= ENOUGH_ROWS else None
+            return "halves" if self._with_others(batch).size >= ENOUGH_ROWS else None
         return "part" if n_rows > SOME_ROWS else None
+
+    def _with_others(self, batch):
+        """Return the rows whose class has other rows: it can be judged without them."""
+        if not is_classifier(self):
+            return batch.order
+        _, class_of, counts = np.unique(
+            batch.targets[batch.order], return_inverse=True, return_counts=True
+        )
+        return batch.order[counts[class_of] > 1]
 
     def _hold_out(self, batch, X, y, sample_weight, random_state):
         """Return the rows to learn, and a function that judges the model by the others."""
@@ -412,22 +423,24 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
         return batch._replace(order=learned), validate
 
     def _halve(self, batch, sample_weight, random_state):
-        """Return two models with a half of the rows each, which the other's half judges."""
-        twin = copy.copy(self)
-        vars(twin).update(self._copied_state({}))
-        order = random_state.permutation(batch.order)
+        """Return two models with a half of the rows each, which the other's half judges.
+
+        The only row of a class is learned by both, and judges neither.
+        """
+        twin = object.__new__(type(self))
+        vars(twin).update(vars(self) | self._copied_state({}))
+        order = random_state.permutation(self._with_others(batch))
         if is_classifier(self):  # classes in proportion
             order = order[np.argsort(batch.targets[order], kind="stable")]
-        halves = [batch._replace(order=half) for half in (order[::2], order[1::2])]
-        learners = list(zip([self, twin], halves, strict=True))
-        judged = [
-            (model, half._replace(weights=sample_weight))
-            for model, half in zip([self, twin], halves[::-1], strict=True)
-        ]
-        weights = [sample_weight[rows.order].sum() for _, rows in judged]
+        alone = np.setdiff1d(batch.order, order)
+        learners, judged = [], []
+        for model, own in [(self, 0), (twin, 1)]:
+            learners.append((model, batch._replace(order=np.r_[order[own::2], alone])))
+            judged.append((model, batch._replace(order=order[1 - own :: 2], weights=sample_weight)))
+        shares = _shares(rows for _, rows in judged)
 
         def validate():
-            return np.average([model._mean_loss(rows) for model, rows in judged], weights=weights)
+            return shares @ [model._mean_loss(rows) for model, rows in judged]
 
         return learners, validate
 
@@ -894,6 +907,12 @@ class _UnchangedOnError:
             now.update(self.before)
             for name in now.keys() - self.before.keys():
                 del now[name]
+
+
+def _shares(batches):
+    """Return the weights of batches as parts of 1."""
+    weights = np.array([batch.weights[batch.order].sum() for batch in batches])
+    return weights / weights.sum()
 
 
 def _split(n_rows, n_parts):

@@ -135,7 +135,8 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
         The part of the rows that is held out, between 0 and 1: drawn at random, with the
         classes in proportion, or the last ones if not ``shuffle``.
     scoring : str, callable or None, default=None
-        A scorer of scikit-learn's that judges the rows held out. None: their mean loss.
+        A scorer of scikit-learn's that judges the rows held out, if there are some, see
+        ``early_stopping``. None: their mean loss.
     shuffle : bool, default=True
         Whether ``fit`` takes the rows in a new random order in each pass. ``partial_fit``
         learns them in the order given.

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from oracle import FEW, NUMBERS, random_rows, random_targets
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import log_loss, roc_auc_score
 
 from sklearn_ftrl import FtrlClassifier, FtrlRegressor, _base
@@ -177,12 +178,13 @@ RULES = {  # what "auto" holds out of so many rows
 @pytest.mark.parametrize("n_rows", RULES)
 def test_auto_holds_out_what_the_number_of_rows_asks_for(n_rows):
     usual, where_halves_may_not = RULES[n_rows]
-    assert FtrlClassifier()._judges(n_rows) == usual
+    rows = _base.Batch(None, np.arange(n_rows), np.arange(n_rows) % 2, np.ones(n_rows))
+    assert FtrlClassifier()._judges(rows) == FtrlRegressor()._judges(rows) == usual
     for params in [{"shuffle": False}, {"warm_start": True}, {"scoring": "roc_auc"}]:
-        assert FtrlClassifier(**params)._judges(n_rows) == where_halves_may_not
+        assert FtrlClassifier(**params)._judges(rows) == where_halves_may_not
     for params in [{"max_iter": 1}, {"tol": None}, {"early_stopping": False}]:
-        assert FtrlClassifier(**params)._judges(n_rows) is None
-    assert FtrlClassifier(early_stopping=True, tol=None)._judges(n_rows) == "part"
+        assert FtrlClassifier(**params)._judges(rows) is None
+    assert FtrlClassifier(early_stopping=True, tol=None)._judges(rows) == "part"
 
 
 @pytest.fixture
@@ -239,10 +241,51 @@ def test_halves_have_the_classes_in_proportion(passes):
     assert [batch.targets[batch.order].sum() for _, batch in passes[:2]] == [5, 5]
 
 
-def test_a_class_of_one_row_can_be_halved():
-    X, y = noisy(60)
-    model = FtrlClassifier(random_state=0).fit(X, np.r_[2, y[1:]])
-    assert np.isfinite(model.validation_curve_).all()
+def test_the_only_row_of_a_class_is_learned_by_both_halves_and_judges_neither(passes):
+    rng = np.random.default_rng(0)
+    centres = rng.normal(size=(12, 50))
+    y = np.r_[np.repeat([0, 1], 30), np.arange(2, 12)]
+    X = centres[y] + 0.5 * rng.normal(size=(70, 50))
+    model = FtrlClassifier(random_state=0).fit(X, y)
+    for _, batch in passes[:2]:
+        assert set(range(60, 70)) < set(batch.order)
+        assert batch.order.size == 40
+    assert model.score(centres, np.arange(12)) == 1.0
+
+
+def test_nothing_is_held_out_where_few_rows_have_a_class_in_common():
+    X, _ = noisy(34)
+    model = FtrlClassifier(random_state=0).fit(X, np.r_[[0] * 10, [1] * 9, 2:17])
+    assert model.validation_curve_ == []
+
+
+def test_halves_are_drawn_at_random(passes):
+    X, y = noisy(100)
+    models = [FtrlClassifier(random_state=seed).fit(X, y) for seed in (0, 1)]
+    halves = [set(passes[i][1].order) for i in (0, 2 * models[0].n_iter_ + models[0].best_iter_)]
+    assert len(halves[0] & halves[1]) < 45
+
+
+def test_the_loss_learned_is_the_weighted_mean_of_both_halves():
+    X, y = noisy(100)
+    w = np.r_[1e6, np.ones(99)]
+    params = {"learning_rate": 1e-9, "beta": 1.0, "fit_intercept": False, "random_state": 0}
+    model = FtrlClassifier(**params).fit(X, y, w, coef_init=np.ones(60))
+    raw = X[0].sum()
+    assert model.loss_curve_[0] == pytest.approx(np.logaddexp(0, raw) - y[0] * raw, rel=1e-2)
+
+
+def test_fit_warns_where_halves_would_have_gone_on():
+    X = np.random.default_rng(0).normal(size=(100, 2))
+    with pytest.warns(ConvergenceWarning, match="max_iter=3") as warned:
+        FtrlClassifier(max_iter=3, random_state=0).fit(X, X[:, 0] > 0)
+    assert warned[0].filename == __file__
+
+
+def test_patience_is_five_passes_where_nothing_is_held_out(monkeypatch):
+    curve = iter([8, 7, 6, 5, 4, 3, 2, *[9] * 20])
+    monkeypatch.setattr(FtrlClassifier, "_learn", lambda *_: next(curve))
+    assert FtrlClassifier(early_stopping=False, max_iter=27).fit(*noisy()).n_iter_ == 12
 
 
 def test_a_start_is_given_to_both_halves():
