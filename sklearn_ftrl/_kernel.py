@@ -19,6 +19,7 @@ from numba.extending import intrinsic
 
 Z, ROOT_N = 0, 1  # state[feature, Z, output], state[feature, ROOT_N, output]
 LANES = 8  # buffers are padded to a multiple, so that loops have no scalar tail
+APART = 64  # numbers between buffers: more than vector code takes at once
 LINE = 8  # numbers of 8 bytes in a cache line
 NEAR = 2  # rows between the fetch of a row's coordinates and its turn
 FAR = 8  # rows between the fetch of a row's own numbers and its turn
@@ -113,10 +114,10 @@ def learn_few(
     """
     data, indices, indptr, longest = rows
     n_outputs = 1 if several is None else several
-    padded = LANES * -(-longest // LANES)
-    x = np.empty(padded)
-    padded *= n_outputs
-    z, root_n, w = np.empty(padded), np.empty(padded), np.empty(padded)
+    # In one array and far apart: where buffers may overlap, as far as LLVM can tell, it takes
+    # scalar code, so time and last bits would depend on where memory is.
+    buffers = np.empty((4, LANES * -(-longest // LANES) * n_outputs + APART))
+    x, z, root_n, w = buffers[0], buffers[1], buffers[2], buffers[3]
     bias, raw, gradient = np.empty(n_outputs), np.empty(n_outputs), np.empty(n_outputs)
     total, n_learned = 0.0, 0
     largest = LARGEST_FLOAT32 if numbers.itemsize == 4 else LARGEST
@@ -135,9 +136,10 @@ def learn_few(
         square = 0.0
         for k in range(size):
             x[k] = data[start + k]
-            square += x[k] * x[k]
         for k in range(size, padded):
             x[k] = 0.0
+        for k in range(padded):
+            square += x[k] * x[k]
 
         inverse_alpha = 1.0 / rates[min(n_learned, rates.size - 1)]
         # Not divided within weight and step: REORDER would do so for each coordinate.

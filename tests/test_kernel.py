@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import sklearn.linear_model
 from oracle import FEW, LOG_LOSS, NUMBERS, SOFTMAX, SQUARED_ERROR, ftrl, random_rows, random_targets
+from scipy import sparse
 from sklearn._loss.loss import (
     HalfBinomialLoss,
     HalfPoissonLoss,
@@ -146,6 +147,21 @@ print(FtrlClassifier(learning_rate=0.1, beta=1.0).partial_fit(X, y, range(24)).z
         subprocess.run(command, stdout=subprocess.PIPE, **options).stdout for _ in range(2)
     )
     assert compiled == loaded
+
+
+@pytest.mark.compiled
+def test_predictions_do_not_depend_on_where_memory_is():
+    rng = np.random.default_rng(0)
+    X = sparse.csr_array(rng.normal(size=(60, 8)))
+    X.resize(60, 9)
+    model = FtrlClassifier(**NUMBERS).partial_fit(X, random_targets(), classes=[0, 1])
+    seen = []
+    for _ in range(30):
+        memory = [np.empty(size, np.uint8) for size in rng.integers(64, 256, size=50)]
+        rng.shuffle(memory)
+        del memory[25:]  # holes, which the buffers of the next rows fall into
+        seen.append([model.decision_function(X[i : i + 1])[0] for i in range(10)])
+    assert np.ptp(seen, axis=0).max() == 0
 
 
 @pytest.mark.parametrize("module", [_kernel, _hashing])
