@@ -41,7 +41,7 @@ def merge(estimators, *, start=None):
     Raises
     ------
     ValueError
-        If there is no part, or the parts do not fit together.
+        If there is no part, or the parts do not fit together or to the start.
     TypeError
         If a part is not an estimator of this package.
 
@@ -51,16 +51,16 @@ def merge(estimators, *, start=None):
 
     Notes
     -----
-    Of the m parts k in which a coordinate's n has grown from its start n0,
+    Of the m parts k in which a coordinate has left its start, z0 and n0,
 
     ::
 
         n    = n0 + sum_k (n_k - n0)
         sum  = z0 + sum_k (z_k - z0)
         mean = sum_k z_k * n^p / sum_k n_k^p
-        z    = h * mean + (1 - h) * sum,  h = n / (n + (4 beta)^2)
+        z    = h * mean + (1 - h) * sum,  h = n / (n + 16 beta^(1/p))
 
-    where -p is ``learning_rate_power``. A gradient has about the size of beta.
+    where -p is ``learning_rate_power``, and beta^(1/p) is beta^2 if p is 0. After one gradient, n^p has about the size of beta.
     After few of them a weight is far from its optimum in each part, and what they learned
     adds up: z is a sum of gradients, and evidence below ``l1`` counts. After many, each part
     alone has come near the optimum, and the sum would overshoot. The mean does not: the
@@ -98,6 +98,11 @@ def merge(estimators, *, start=None):
         check_is_fitted(estimator)
         estimator._learned("_state")  # refuses a sparsified model
         check_same(first, estimator)
+    if start is None and first._scales.n_rows:
+        raise ValueError(
+            'The parts found the numbers of "auto" by themselves. Give numbers, or a start that has '
+            "found them, and start the parts from copies of it."
+        )
     start = blank(first) if start is None else start
     return merged(start, functools.reduce(add, (sums(part, start) for part in estimators)))
 

@@ -50,10 +50,12 @@ def set_weights(state, w, alpha, prox):
 def sums(state, start, prox):
     """Return what models have learned apart as numbers that add up: (4, n_features, n_outputs).
 
-    1, n, z and n^p of the coordinates whose sqrt(n) has left its start; 0 elsewhere.
+    1, n, z and n^p of the coordinates that have left their start; 0 elsewhere.
     """
+    if np.any(state[:, ROOT_N] < start[:, ROOT_N]):
+        raise ValueError("A part has not gone on from start: it has seen less of some feature.")
+    moved = (state != start).any(axis=1)  # z alone, where a gradient is too small for n
     root_n = state[:, ROOT_N].astype(np.float64)
-    moved = root_n != start[:, ROOT_N]
     sums = np.stack([moved, root_n**2, state[:, Z], _n_to_the_p(root_n, prox)])
     return np.multiply(sums, moved, out=sums)
 
@@ -64,12 +66,12 @@ def merged(start, sums, prox):
     n_parts, n, z, n_to_the_p = sums[:, moved]
     z0, root_n0 = (start[:, what][moved].astype(np.float64) for what in (Z, ROOT_N))
     n -= (n_parts - 1) * root_n0**2
-    mean = z * (_n_to_the_p(np.sqrt(n), prox) / n_to_the_p)
-    z -= (n_parts - 1) * z0
+    total = z - (n_parts - 1) * z0
+    with np.errstate(all="ignore"):
+        mean = z * (_n_to_the_p(np.sqrt(n), prox) / n_to_the_p)
+        hot = n / (n + 16.0 * prox.beta ** (2.0 / (prox.power or 1.0)))
     state[:, ROOT_N][moved] = np.sqrt(n)
-    with np.errstate(over="ignore"):
-        hot = n / (n + np.square(4.0 * prox.beta))
-    state[:, Z][moved] = z + hot * (mean - z)
+    state[:, Z][moved] = np.where(hot > 0, total + hot * (mean - total), total)
     return state
 
 

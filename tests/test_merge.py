@@ -28,7 +28,7 @@ def by_the_rule(zs, ns, z0, n0, p, beta):
     n = n0 + sum(n_k - n0 for _, n_k in parts)
     added = z0 + sum(z_k - z0 for z_k, _ in parts)
     mean = sum(z_k for z_k, _ in parts) * n**p / sum(n_k**p for _, n_k in parts)
-    h = n / (n + (4 * beta) ** 2)
+    h = n / (n + 16 * beta ** (1 / (p or 0.5)))
     return h * mean + (1 - h) * added, n
 
 
@@ -58,7 +58,7 @@ def test_each_coordinate_follows_the_rule(estimator, n_classes, power, started):
 
 
 def test_one_part_is_itself():
-    part = learn(FtrlClassifier(), slice(None))
+    part = learn(FtrlClassifier(**NUMBERS), slice(None))
     model = merge([part])
     for name in STATE:
         np.testing.assert_array_equal(getattr(model, name), getattr(part, name))
@@ -98,6 +98,37 @@ def test_a_feature_seen_by_one_part_keeps_its_state_exactly():
     for k, part in enumerate(parts):
         np.testing.assert_array_equal(model.z_[0, k::2], part.z_[0, k::2])
         np.testing.assert_array_equal(model.n_[0, k::2], part.n_[0, k::2])
+
+
+def test_what_moves_z_alone_is_kept():
+    params = {**NUMBERS, "initial_accumulator_value": 2.0**26}
+    X, y = np.ones((100, 1), np.float32), np.arange(100) % 4 == 0
+    start = FtrlClassifier(**params).partial_fit(X, y, classes=[0, 1])
+    part = copy.deepcopy(start).partial_fit(X, y)  # n is too large to grow in float32
+    np.testing.assert_array_equal(part.n_, start.n_)
+    np.testing.assert_array_equal(merge([part], start=start).z_, part.z_)
+
+
+@pytest.mark.parametrize("power", [-0.5, -0.25, -1.0])
+def test_the_merge_does_not_depend_on_the_unit_of_x(power):
+    X, y = click_log(2000)
+    models = [rounds(scale * X, y, 4, 1, learning_rate_power=power) for scale in (1.0, 2.0**10)]
+    p, scaled = (m.predict_proba(s * X) for m, s in zip(models, (1.0, 2.0**10), strict=True))
+    np.testing.assert_allclose(p, scaled, rtol=1e-9)
+
+
+def test_parts_that_have_not_gone_on_from_start_are_refused():
+    start = learn(FtrlClassifier(**NUMBERS), slice(0, 20))
+    part = copy.deepcopy(start)
+    learn(start, slice(20, 40))
+    with pytest.raises(ValueError, match="has not gone on from start"):
+        merge([part], start=start)
+
+
+def test_parts_that_found_their_own_numbers_are_refused():
+    part = learn(FtrlClassifier(), slice(None))
+    with pytest.raises(ValueError, match="Give numbers, or a start"):
+        merge([part])
 
 
 def test_evidence_below_l1_adds_up():
