@@ -502,7 +502,10 @@ REGRESSOR_LOSSES = {
 
 @njit
 def loss_and_gradient(loss, y, raw):
-    """Return the loss of a raw prediction and its derivative; a class y is 0 or 1."""
+    """Return the loss of a raw prediction and its derivative; a class y is 0 or 1.
+
+    The loss of NaN is NaN: max and min give their first argument then.
+    """
     code, parameter = loss
     if code == 0:  # log_loss: -log(p) of the true class, where p = expit(raw)
         e = math.exp(-abs(raw))
@@ -513,10 +516,10 @@ def loss_and_gradient(loss, y, raw):
         sign = 2.0 * y - 1.0
         margin = sign * raw
         if code == 1:  # hinge
-            return max(0.0, 1.0 - margin), -sign if margin <= 1.0 else 0.0
+            return max(1.0 - margin, 0.0), -sign if margin <= 1.0 else 0.0
         if code == 3 and margin < -1.0:  # modified_huber, far on the wrong side
             return -4.0 * margin, -4.0 * sign
-        short = max(0.0, 1.0 - margin)  # squared_hinge, and modified_huber elsewhere
+        short = max(1.0 - margin, 0.0)  # squared_hinge, and modified_huber elsewhere
         return short * short, -2.0 * sign * short
     error = raw - y
     if code == 4:  # squared_error, halved
@@ -525,15 +528,16 @@ def loss_and_gradient(loss, y, raw):
         near = min(max(error, -parameter), parameter)
         return near * (error - 0.5 * near), near
     if code <= 7:
-        beyond = max(0.0, abs(error) - parameter)
+        beyond = max(abs(error) - parameter, 0.0)
         if code == 6:  # epsilon_insensitive
             return beyond, math.copysign(1.0, error) if beyond > 0.0 else 0.0
         return beyond * beyond, math.copysign(2.0 * beyond, error)  # squared_epsilon_insensitive
     if code == 8:  # quantile, the pinball loss
         slope = 1.0 - parameter if error > 0.0 else -parameter
         return slope * error, slope
-    mean = math.exp(raw)  # poisson: half the deviance, but for a constant
-    return mean - y * raw, mean - y
+    mean = math.exp(raw)  # poisson: half the deviance
+    least = y - y * math.log(y) if y > 0.0 else 0.0
+    return mean - y * raw - least, mean - y
 
 
 @njit

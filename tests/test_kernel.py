@@ -271,8 +271,20 @@ def test_the_loss_agrees_with_scikit_learn_s_of_that_name(name):
                 value, gradient = theirs.py_loss(raw, sign), theirs.py_dloss(raw, sign)
             else:
                 value, gradient = np.ravel(theirs.loss_gradient(np.array([y]), np.array([raw])))
+                value += theirs.constant_to_optimal_zero(np.array([y]))[0]
             ours = loss_and_gradient(loss_of(name), y, raw)
             assert ours == pytest.approx((value, gradient), rel=1e-12, abs=1e-13)
+
+
+@each_loss
+def test_the_loss_is_never_below_0(name):
+    for y in targets_of(name):
+        assert all(loss_and_gradient(loss_of(name), y, raw)[0] >= -1e-15 for raw in RAW)
+
+
+@each_loss
+def test_a_prediction_that_is_nan_has_no_loss(name):
+    assert np.isnan(loss_and_gradient(loss_of(name), targets_of(name)[-1], np.nan)[0])
 
 
 @pytest.mark.parametrize("name", CLASSIFIER_LOSSES)
