@@ -112,7 +112,7 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
         (``warm_start``, ``intercept_init``) stays as it is.
     penalize_intercept : bool, default=False
         Whether ``l1``, ``l2`` and ``l2_shrinkage`` act on the intercept too.
-    max_iter : int, default=200
+    max_iter : int, default=1000
         Most passes over the rows that ``fit`` makes before a refit, see ``early_stopping``.
         ``partial_fit`` makes one.
     tol : float or None, default=3e-3
@@ -136,13 +136,14 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
         classes in proportion, or the last ones if not ``shuffle``.
     scoring : str, callable or None, default=None
         A scorer of scikit-learn's that judges the rows held out, if there are some, see
-        ``early_stopping``. None: their mean loss.
+        ``early_stopping``. It has to take sample weights if there are any. None: their mean
+        loss, in which sample weights count and class weights do not.
     shuffle : bool, default=True
         Whether ``fit`` takes the rows in a new random order in each pass. ``partial_fit``
         learns them in the order given.
     class_weight : dict {label: weight}, "balanced" or None, default=None
         Factors of the sample weights by class; a class that is not named has 1. "balanced":
-        n_samples / (n_classes * count of the class), in ``fit`` alone.
+        the sum of sample weights / (n_classes * that of the class), in ``fit`` alone.
     n_jobs : int or None, default=None
         Threads that learn, and predict, at the same time. None is 1, whatever joblib is told;
         -1 is a thread a core. Prediction gives the same bits, sooner. Learning does not:
@@ -281,7 +282,7 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
         global_clipnorm=None,
         fit_intercept=True,
         penalize_intercept=False,
-        max_iter=200,
+        max_iter=1000,
         tol=3e-3,
         n_iter_no_change="auto",
         early_stopping="auto",
@@ -524,7 +525,13 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
         """Return the weights times those of the classes."""
         if self.class_weight is None:
             return sample_weight
-        factors = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
+        if self.class_weight == "balanced":
+            of_class = np.bincount(targets, sample_weight, self.classes_.size)
+            factors = np.divide(
+                sample_weight.sum() / of_class.size, of_class, out=of_class, where=of_class > 0
+            )
+        else:
+            factors = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
         if not (np.isfinite(factors).all() and factors.min() >= 0):
             raise ValueError("The values of class_weight must be finite and 0 or more.")
         return sample_weight * factors[targets]

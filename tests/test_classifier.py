@@ -81,6 +81,15 @@ def test_balanced_class_weight_is_scikit_learn_s():
     np.testing.assert_array_equal(ours.coef_, theirs.coef_)
 
 
+def test_balanced_class_weight_does_not_count_rows_of_weight_0():
+    X, y = random_rows(), random_targets()
+    some = np.arange(60) % 3 > 0
+    weight = some * np.where(y, 0.5, 2.0)
+    model = FtrlClassifier(class_weight="balanced", **ONE_EPOCH)
+    left_out = model.fit(X[some], y[some], weight[some]).coef_
+    np.testing.assert_array_equal(model.fit(X, y, weight).coef_, left_out)
+
+
 def test_balanced_class_weight_is_refused_by_partial_fit():
     with pytest.raises(ValueError, match=r'class_weight="balanced".*dict'):
         FtrlClassifier(class_weight="balanced").partial_fit(random_rows(), random_targets(), [0, 1])
