@@ -17,7 +17,13 @@ from sklearn.base import BaseEstimator, _fit_context, is_classifier
 from sklearn.exceptions import ConvergenceWarning, InconsistentVersionWarning
 from sklearn.metrics import check_scoring, get_scorer_names
 from sklearn.model_selection import train_test_split
-from sklearn.utils import _safe_indexing, assert_all_finite, check_array, check_random_state
+from sklearn.utils import (
+    _safe_indexing,
+    assert_all_finite,
+    check_array,
+    check_random_state,
+    column_or_1d,
+)
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -205,10 +211,9 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
             known = {"reset": False}
             if hasattr(self, "classes_"):
                 known["classes"] = self.classes_
-        init = coef_init is not None or intercept_init is not None
-        fresh = init or not (self.warm_start and hasattr(self, "_state"))
+        fresh = coef_init is not None or not (self.warm_start and hasattr(self, "_state"))
         metadata = {} if sample_weight is None else {"sample_weight": sample_weight}
-        may_refit = self.early_stopping is not False and not self.warm_start
+        may_refit = bool(self.early_stopping) and not self.warm_start
         task = self._init_callback_context(max_subtasks=self.max_iter + may_refit)
         told = {"estimator": self, "X": X, "y": y, "metadata": metadata}
         task.call_on_fit_task_begin(**told)
@@ -283,10 +288,10 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
             if stopped or (tol is not None and epoch - self.best_iter_ >= patience):
                 break
         else:
-            if tol is not None and 1 < max_iter == self.best_iter_:
+            if tol is not None and 1 < max_iter > 10 * (max_iter - self.best_iter_):
                 warnings.warn(
-                    f"The loss still fell in the last of max_iter={max_iter} epochs. "
-                    "Consider increasing max_iter, or tol.",
+                    f"The loss still fell at the end of max_iter={max_iter} epochs. Consider "
+                    "increasing max_iter or tol, or scaling the columns of X.",
                     ConvergenceWarning,
                     stacklevel=4,  # past fit and _fit_context's wrapper
                 )
@@ -338,8 +343,7 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
         targets = self._encode(y, fresh, **classes)
         with np.errstate(over="ignore"):
             weights = self._weigh(sample_weight, targets, y)
-            if not np.isfinite(weights.sum()):
-                raise ValueError("Sample weights are too large: their sum is not finite.")
+        _check_sum(weights)
         rows = _as_rows(X)
         if fresh:
             for name in ["_coef", "_intercept", "_scales", *HISTORY]:
@@ -400,20 +404,30 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
 
     def _hold_out(self, batch, X, y, sample_weight, random_state):
         """Return the rows to learn, and a function that judges the model by the others."""
-        strata = None
+        order, strata = batch.order, None
         if self.shuffle and is_classifier(self):
-            strata = batch.targets[batch.order]
-            counts = np.unique(strata, return_counts=True)[1]
-            smaller = min(self.validation_fraction, 1 - self.validation_fraction) * strata.size
-            if counts.min() == 1 or counts.size > smaller:
-                strata = None  # a class is too rare to be in both parts
-        learned, held_out = train_test_split(
-            batch.order,
-            test_size=self.validation_fraction,
-            shuffle=self.shuffle,
-            stratify=strata,
-            random_state=random_state,
-        )
+            order = self._with_others(batch)
+            counts = np.unique(batch.targets[order], return_counts=True)[1]
+            smaller = min(self.validation_fraction, 1 - self.validation_fraction) * order.size
+            if counts.size <= smaller:
+                strata = batch.targets[order]
+            else:  # so many classes that not all are in both parts
+                order = batch.order
+        try:
+            learned, held_out = train_test_split(
+                order,
+                test_size=self.validation_fraction,
+                shuffle=self.shuffle,
+                stratify=strata,
+                random_state=random_state,
+            )
+        except ValueError as error:
+            raise ValueError(
+                f"early_stopping with validation_fraction={self.validation_fraction} cannot hold "
+                f"out a part of {order.size} rows of weight above 0: {error}"
+            ) from error
+        if order.size < batch.order.size:  # the only row of a class is learned
+            learned = np.r_[learned, np.setdiff1d(batch.order, order)]
         if self.scoring is None:
             judged = batch._replace(weights=sample_weight, order=held_out)
             validate = functools.partial(self._mean_loss, judged)
@@ -436,7 +450,8 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
         learners, judged = [], []
         for model, own in [(self, 0), (twin, 1)]:
             learners.append((model, batch._replace(order=np.r_[order[own::2], alone])))
-            judged.append((model, batch._replace(order=order[1 - own :: 2], weights=sample_weight)))
+            others = order[1 - own :: 2].copy()  # contiguous, for which code is compiled already
+            judged.append((model, batch._replace(order=others, weights=sample_weight)))
         shares = _shares(rows for _, rows in judged)
 
         def validate():
@@ -450,11 +465,12 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
             raise ValueError(
                 "X_val and y_val must be given together, and sample_weight_val with both."
             )
-        if self.early_stopping is False:
+        if not self.early_stopping:
             raise ValueError("X_val is for early stopping, and early_stopping is False.")
         try:
             rows, labels, weights = self._check(X, y, sample_weight, self._state.dtype, False)
             targets = _frozen(self._encode(labels, False), np.float64)
+            _check_sum(weights)
         except (ValueError, TypeError) as error:
             raise type(error)(f"In X_val, y_val or sample_weight_val: {error}") from error
         order = np.flatnonzero(weights != 0)
@@ -467,6 +483,7 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
     def _scorer(self, X, y, sample_weight):
         """Return a function that scores the model as ``scoring`` says."""
         score = check_scoring(self, scoring=self.scoring)
+        y = column_or_1d(y)
         weights = {} if np.ptp(sample_weight) == 0 else {"sample_weight": sample_weight}
 
         def judge():
@@ -481,7 +498,13 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
         """Return the weighted mean of the losses, learning nothing."""
         y, weights = batch.targets[batch.order], batch.weights[batch.order]
         raws = self._raws(batch.rows, batch.order)
-        return total_loss(self._loss(), y, weights, raws) / weights.sum()
+        loss = total_loss(self._loss(), y, weights, raws) / weights.sum()
+        if not np.isfinite(loss):
+            raise ValueError(
+                "The loss of the rows held out is not finite. Lower learning_rate, raise beta, or "
+                "scale X and y."
+            )
+        return loss
 
     def _copied_state(self, copy):
         """Return the state of this moment, in the arrays of an earlier copy if there is one."""
@@ -498,9 +521,10 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
     def _take_parameters(self, batch, n_passes):
         """Keep what weights are read with: set_params acts at the next fit or partial_fit."""
         if self._waits_for_rows():
-            waited = "_scales" in vars(self)
-            self._scales = self._auto_scales(batch, n_passes)
-            if waited and self._scales.n_rows:  # empty rows taught the intercept in other units
+            waited, scales = "_scales" in vars(self), self._auto_scales(batch, n_passes)
+            if scales.n_rows or not waited:
+                self._scales = scales
+            if waited and scales.n_rows:  # empty rows taught the intercept in other units
                 n0 = self.initial_accumulator_value
                 self._intercept_state = _state.start(1, self._n_outputs(), np.float64, n0)
                 self.t_ = 0
@@ -576,15 +600,17 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
         """
         squared = np.empty(batch.order.size)
         n_numbers = squares(batch.rows, batch.order, squared)
-        if not n_numbers:
-            return NO_ROWS
         n_rows = np.count_nonzero(squared)
+        if not squared.size:
+            return NO_ROWS
+        if not n_rows:  # the numbers are for the intercept, and for now
+            squared[:], n_numbers = 1.0, squared.size
         weights = batch.weights[batch.order]
         power = -2.0 * self.learning_rate_power
         with np.errstate(all="ignore"):
             raw, slope, intercept = self._target_scales(batch.targets[batch.order], weights)
             raw *= 1.0 if n_passes == 1 else 0.5  # one pass must get there
-            square = squared.max() if self.loss == "poisson" else squared.sum() / n_rows
+            square = squared.max() if self.loss == "poisson" else squared.sum() / (n_rows or n_numbers)
             if self.fit_intercept:
                 square *= self._spread(batch, squared)
             x = np.sqrt(squared.sum() / n_numbers)
@@ -983,6 +1009,13 @@ def _check_sample_weight(sample_weight, n_samples):
     if sample_weight.min() < 0:
         raise ValueError("Negative values in data passed to `sample_weight`.")
     return sample_weight
+
+
+def _check_sum(weights):
+    """Raise if sample weights are too large to be added up."""
+    with np.errstate(over="ignore"):
+        if not np.isfinite(weights.sum()):
+            raise ValueError("Sample weights are too large: their sum is not finite.")
 
 
 def _check_init(init, name, shape):

@@ -25,8 +25,8 @@ class FtrlRegressor(RegressorMixin, BaseFtrl):
             "squared_epsilon_insensitive", "quantile", "poisson"}, default="squared_error"
         The loss to be minimised. "squared_error" is halved; "huber" is linear beyond
         ``epsilon``; the insensitive ones are 0 up to ``epsilon``; "quantile" is the pinball
-        loss of ``quantile``; "poisson", exp(raw) - y * raw, is half the Poisson deviance but
-        for a term of y alone, for y of 0 or more, and learns the logarithm of the mean.
+        loss of ``quantile``; "poisson" is half the Poisson deviance, for y of 0 or more, and
+        learns the logarithm of the mean.
     learning_rate : "auto", float or callable, default="auto"
         alpha, above 0: the scale of every step. Larger learns faster and forgets faster. "auto"
         takes it from the length of the first rows and the deviation of their targets, and
@@ -68,7 +68,7 @@ class FtrlRegressor(RegressorMixin, BaseFtrl):
         0 or more, in units of y: the width of "huber" and of the insensitive losses.
     quantile : float, default=0.5
         Between 0 and 1: the quantile that "quantile" learns.
-    max_iter : int, default=200
+    max_iter : int, default=1000
         Most passes over the rows that ``fit`` makes before a refit, see ``early_stopping``.
         ``partial_fit`` makes one.
     tol : float or None, default=3e-3
@@ -92,7 +92,8 @@ class FtrlRegressor(RegressorMixin, BaseFtrl):
         last ones if not ``shuffle``.
     scoring : str, callable or None, default=None
         A scorer of scikit-learn's that judges the rows held out, if there are some, see
-        ``early_stopping``. None: their mean loss.
+        ``early_stopping``. It has to take sample weights if there are any. None: their mean
+        loss.
     shuffle : bool, default=True
         Whether ``fit`` takes the rows in a new random order in each pass. ``partial_fit``
         learns them in the order given.
@@ -204,7 +205,7 @@ class FtrlRegressor(RegressorMixin, BaseFtrl):
         penalize_intercept=False,
         epsilon=0.1,
         quantile=0.5,
-        max_iter=200,
+        max_iter=1000,
         tol=3e-3,
         n_iter_no_change="auto",
         early_stopping="auto",

@@ -103,6 +103,13 @@ def test_first_rows_that_are_empty_or_weigh_nothing_decide_nothing(estimator):
         np.testing.assert_array_equal(getattr(model, name), getattr(expected, name))
 
 
+@pytest.mark.parametrize("scale", [1.0, 1e6])
+def test_fit_to_empty_rows_predicts_the_mean(scale):
+    y = scale * (5.0 + np.random.default_rng(0).normal(size=100))
+    model = FtrlRegressor(random_state=0).fit(np.zeros((100, 3)), y)
+    assert model.predict(np.zeros((1, 3))) == pytest.approx(y.mean(), rel=0.02)
+
+
 def test_auto_keeps_what_was_learned_with_numbers_after_empty_rows():
     X, y = random_rows(), random_targets()
     model = FtrlClassifier().partial_fit(0 * X, y, classes=[0, 1])

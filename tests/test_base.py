@@ -233,6 +233,16 @@ def test_starting_weights_forget_what_warm_start_would_keep(kind):
     assert_same_bits(model, estimator(**ONE_EPOCH).fit(X, y))
 
 
+def test_warm_start_with_another_intercept_keeps_the_rest(kind):
+    estimator, y = kind
+    X = random_rows()
+    model = estimator(warm_start=True, learning_rate=1e-9, beta=1.0, **ONE_EPOCH).fit(X, y)
+    coef = model.coef_
+    model.fit(X, y, intercept_init=model.intercept_ + 1.0)
+    assert model.t_ == 120
+    np.testing.assert_allclose(model.coef_, coef, atol=1e-6)
+
+
 def test_warm_start_of_a_sparsified_model_starts_from_its_weights(kind):
     estimator, y = kind
     X = random_rows()

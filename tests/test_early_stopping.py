@@ -1,11 +1,13 @@
 """Early stopping: who judges, when fit ends, and which weights come back."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
 from oracle import FEW, NUMBERS, random_rows, random_targets
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.metrics import log_loss, roc_auc_score
+from sklearn.exceptions import ConvergenceWarning, DataConversionWarning
+from sklearn.metrics import log_loss, mean_poisson_deviance, roc_auc_score
 
 from sklearn_ftrl import FtrlClassifier, FtrlRegressor, _base
 
@@ -282,6 +284,16 @@ def test_fit_warns_where_halves_would_have_gone_on():
     assert warned[0].filename == __file__
 
 
+@pytest.mark.parametrize(("gains", "warns"), [(18, False), (19, True), (20, True)])
+def test_fit_warns_if_the_loss_fell_in_the_last_tenth_of_the_passes(gains, warns, monkeypatch):
+    curve = iter([*range(100, 100 - gains, -1), *[200] * 20])
+    monkeypatch.setattr(FtrlClassifier, "_learn", lambda *_: next(curve))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        FtrlClassifier(early_stopping=False, max_iter=20).fit(*noisy())
+    assert len(caught) == warns
+
+
 def test_patience_is_five_passes_where_nothing_is_held_out(monkeypatch):
     curve = iter([8, 7, 6, 5, 4, 3, 2, *[9] * 20])
     monkeypatch.setattr(FtrlClassifier, "_learn", lambda *_: next(curve))
@@ -423,8 +435,54 @@ def test_validation_rows_without_early_stopping_are_refused():
 
 
 def test_early_stopping_needs_rows_to_hold_out():
-    with pytest.raises(ValueError, match="n_samples=1"):
+    with pytest.raises(ValueError, match=r"validation_fraction=0.1 cannot hold out a part of 1 row"):
         FtrlRegressor(early_stopping=True).fit([[1.0]], [1.0])
+
+
+def test_numpy_s_false_is_false():
+    X, y = noisy()
+    with pytest.raises(ValueError, match="early_stopping is False"):
+        FtrlClassifier(early_stopping=np.False_).fit(X, y, X_val=X, y_val=y)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_only_row_of_a_class_is_not_held_out(seed, passes):
+    X, y = noisy()
+    params = {"early_stopping": True, "validation_fraction": 0.5, "random_state": seed}
+    FtrlClassifier(**params, max_iter=1).fit(X, np.r_[2, y[1:]])
+    learned = passes[0][1].order
+    assert 0 in learned
+    assert y[learned[learned > 0]].sum() == pytest.approx(y[1:].sum() / 2, abs=1)
+
+
+def test_a_validation_loss_that_is_not_finite_is_refused():
+    X, y = noisy()
+    with pytest.raises(ValueError, match="loss of the rows held out is not finite"):
+        FtrlRegressor().fit(X, y, X_val=1e200 * X, y_val=y)
+
+
+def test_validation_weights_that_are_too_large_are_refused():
+    X, y = noisy()
+    with pytest.raises(ValueError, match="sample_weight_val: Sample weights are too large"):
+        FtrlRegressor().fit(X, y, X_val=X, y_val=y, sample_weight_val=np.full(len(y), 1e306))
+
+
+def test_a_scorer_gets_y_as_fit_takes_it():
+    X, y = noisy()
+    column = y[:, np.newaxis]
+    shapes = []
+    scorer = lambda model, X, y: shapes.append(y.shape) or 1.0  # noqa: E731
+    with pytest.warns(DataConversionWarning):
+        FtrlClassifier(scoring=scorer, max_iter=2).fit(X, column, X_val=X, y_val=column)
+    assert set(shapes) == {y.shape}
+
+
+def test_poisson_stops_by_the_deviance_whatever_the_unit_of_y():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(2000, 20))
+    mean = np.exp(X @ rng.normal(scale=0.3, size=20) + 4.0)
+    model = FtrlRegressor("poisson", random_state=0).fit(X, rng.poisson(mean))
+    assert mean_poisson_deviance(mean, model.predict(X)) < 0.05
 
 
 @pytest.mark.parametrize("fraction", [0.4, 0.6])
