@@ -35,7 +35,7 @@ def main():
             model.predict(X[:1])
         with contextlib.suppress(ImportError):  # without pyarrow there are no tables
             ColumnHasher(2**31 if index_dtype is np.int64 else 2, dtype=dtype).transform(
-                {"a": ["b"]}
+                {"a": ["b", "c"], "d": ["e", "f"]}
             )
     print(f"compiled in {time.perf_counter() - start:.1f} s")
 

@@ -409,7 +409,7 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
             order = self._with_others(batch)
             counts = np.unique(batch.targets[order], return_counts=True)[1]
             smaller = min(self.validation_fraction, 1 - self.validation_fraction) * order.size
-            if counts.size <= smaller:
+            if 0 < counts.size <= smaller:
                 strata = batch.targets[order]
             else:  # so many classes that not all are in both parts
                 order = batch.order

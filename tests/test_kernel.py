@@ -150,6 +150,36 @@ print(FtrlClassifier(learning_rate=0.1, beta=1.0).partial_fit(X, y, range(24)).z
 
 
 @pytest.mark.compiled
+def test_the_command_that_compiles_leaves_nothing_to_the_defaults():
+    pytest.importorskip("pyarrow")
+    code = """
+import numba
+import numpy as np
+from scipy import sparse
+from sklearn_ftrl import FtrlClassifier, FtrlRegressor, _hashing, _kernel, __main__
+from sklearn_ftrl.preprocessing import ColumnHasher
+
+def count():
+    functions = [f for module in (_hashing, _kernel) for f in vars(module).values()]
+    is_compiled = numba.core.dispatcher.Dispatcher
+    return {f.__name__: len(f.signatures) for f in functions if isinstance(f, is_compiled)}
+
+__main__.main()
+before = count()
+table = {name: np.arange(100).astype(str) for name in "abc"}
+dense = np.random.default_rng(0).normal(size=(100, 5))
+for X in (ColumnHasher(2**10).transform(table), dense, sparse.csr_array(dense, dtype=np.float32)):
+    FtrlRegressor(random_state=0).fit(X, dense[:, 0]).predict(X)
+    for n_classes in (2, 3):
+        model = FtrlClassifier(random_state=0).fit(X, np.arange(100) % n_classes)
+        model.predict_proba(X), model.predict_proba(X[:1])
+        FtrlClassifier().partial_fit(X, np.arange(100) % n_classes, range(n_classes))
+assert count() == before, (before, count())
+"""
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True)
+
+
+@pytest.mark.compiled
 def test_predictions_do_not_depend_on_where_memory_is():
     rng = np.random.default_rng(0)
     X = sparse.csr_array(rng.normal(size=(60, 8)))
