@@ -7,7 +7,7 @@ imported when it is needed.
 import datetime
 import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from numbers import Integral
 from typing import ClassVar, NamedTuple
 
@@ -79,7 +79,7 @@ class ColumnHasher(TransformerMixin, BaseEstimator):
     -----
     A table is a pandas or polars DataFrame, a pyarrow Table or RecordBatch, anything with
     ``__arrow_c_stream__``, a dict of columns, or a 2-D array whose columns are then x0, x1,
-    and so on. A pandas index is not a column. The same values give the same features in all
+    and so on, as are those that have whole numbers for names. A pandas index is not a column. The same values give the same features in all
     of these.
 
     Integers, floats and decimals are numbers. All else is a category: strings, booleans,
@@ -491,7 +491,7 @@ def _as_table(X):
     names, columns = _names_and_columns(X)
     if not columns:
         raise ValueError("0 feature(s) in X, while a minimum of 1 is required.")
-    if not any(isinstance(name, str) for name in names):  # scikit-learn counts that as no names
+    if all(isinstance(name, Integral) for name in names):  # scikit-learn counts that as no names
         names = [f"x{j}" for j in range(len(names))]
     if not all(isinstance(name, str) for name in names):
         raise TypeError(f"The names of columns must all be strings, got {names}.")
@@ -535,6 +535,10 @@ def _as_array(column, name):
             f"Column {name!r} is not a list of values, but one: {column!r}. As a table of "
             "one row, it is a list too: [value]."
         )
+    if isinstance(column, Mapping | Set | bytearray) or getattr(column, "ndim", 1) != 1:
+        raise TypeError(  # nor are keys values, as in pandas' df.to_dict() without "list"
+            f"Column {name!r} is not a list of values, but a {type(column).__name__}."
+        )
     if isinstance(column, pa.Array | pa.ChunkedArray):
         return column
     dtype = getattr(column, "dtype", "O")
@@ -543,7 +547,10 @@ def _as_array(column, name):
     elif isinstance(dtype, np.dtype) and not dtype.isnative:
         column = column.astype(dtype.newbyteorder("="))
     try:
-        array = pa.array(column, from_pandas=True)
+        try:
+            array = pa.array(column, from_pandas=True)
+        except OverflowError:  # integers from 2**63 on
+            array = pa.array(column, pa.uint64(), from_pandas=True)
         if dtype == "O" and pa.types.is_date32(array.type) and _has_time(column):
             raise TypeError("a date is followed by a timestamp")  # pyarrow drops the time
         return array
@@ -560,16 +567,24 @@ def _has_time(column):
 
 
 def _spell_dictionaries(table):
-    """Return the table with texts in its dictionaries, once for all batches of a chunk."""
+    """Return the table with texts in its dictionaries, once for all batches of a chunk.
+
+    A column that has fewer rows than its dictionaries have values loses them instead.
+    """
     import pyarrow as pa
 
     for j, field in enumerate(table.schema):
         if pa.types.is_dictionary(field.type):
             type_ = pa.dictionary(field.type.index_type, pa.large_string())
-            chunks = [
-                pa.DictionaryArray.from_arrays(chunk.indices, _texts(chunk.dictionary))
-                for chunk in table.column(j).chunks
-            ]
+            chunks = table.column(j).chunks
+            if sum(len(chunk.dictionary) for chunk in chunks) > table.num_rows:
+                type_ = field.type.value_type
+                chunks = [chunk.dictionary.take(chunk.indices) for chunk in chunks]
+            else:
+                chunks = [
+                    pa.DictionaryArray.from_arrays(chunk.indices, _texts(chunk.dictionary))
+                    for chunk in chunks
+                ]
             table = table.set_column(j, field.name, pa.chunked_array(chunks, type_))
     return table
 

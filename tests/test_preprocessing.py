@@ -375,6 +375,18 @@ def test_a_dictionary_may_have_nulls_and_more_values_than_rows():
     assert_equal(hasher.transform({"a": column}), hasher.transform({"a": [None, "4", None, "4"]}))
 
 
+def test_chunks_may_share_a_dictionary_larger_than_they_are():
+    column = pa.array([7, 8, None, 7, 9]).dictionary_encode()
+    chunks = pa.chunked_array([column[i : i + 1] for i in range(5)])
+    assert_equal(ColumnHasher().transform({"a": chunks}), ColumnHasher().transform({"a": column}))
+
+
+def test_ids_beyond_2_to_the_63_may_be_integers_of_python():
+    ids = np.array([2**63 + 5, 1, 2**64 - 1], np.uint64)
+    expected = ColumnHasher().transform({"a": ids})
+    assert_equal(ColumnHasher().transform({"a": ids.tolist()}), expected)
+
+
 def test_chunks_may_have_dictionaries_of_their_own():
     chunks = [pa.array(["b", "a"]).dictionary_encode(), pa.array(["a"]).dictionary_encode()]
     X = ColumnHasher().transform(pa.table({"a": pa.chunked_array(chunks)}))
@@ -589,6 +601,10 @@ def test_parameters_that_do_not_suit_the_table_are_named(params, message):
         [2**70],
         np.zeros((1, 1)),
         3,
+        {0: "a"},
+        {"a"},
+        bytearray(b"a"),
+        pd.DataFrame({"b": ["a"]}),
     ],
     ids=str,
 )
@@ -648,6 +664,7 @@ def test_a_product_too_large_is_an_error():
         (pd.DataFrame([[1, 2]], columns=["a", "a"]), ValueError, r"same name: \['a'\]"),
         (pd.DataFrame([[1, 2]], columns=["a", 1]), TypeError, r"strings, got \['a', 1\]"),
         ({"a": [1], 1: [2]}, TypeError, "strings"),
+        (pd.DataFrame([[1]], columns=[("u", "a")]), TypeError, r"strings, got \[\('u', 'a'\)\]"),
         ({"a": [1], "b": [1, 2]}, ValueError, "length"),
         ({}, ValueError, "0 feature"),
         (pd.DataFrame(index=range(3)), ValueError, "0 feature"),
