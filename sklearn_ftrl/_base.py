@@ -603,14 +603,16 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
         n_rows = np.count_nonzero(squared)
         if not squared.size:
             return NO_ROWS
-        if not n_rows:  # the numbers are for the intercept, and for now
+        if not n_numbers:  # what is found is for the intercept, and for now
             squared[:], n_numbers = 1.0, squared.size
         weights = batch.weights[batch.order]
         power = -2.0 * self.learning_rate_power
         with np.errstate(all="ignore"):
             raw, slope, intercept = self._target_scales(batch.targets[batch.order], weights)
             raw *= 1.0 if n_passes == 1 else 0.5  # one pass must get there
-            square = squared.max() if self.loss == "poisson" else squared.sum() / (n_rows or n_numbers)
+            square = squared.sum() / np.count_nonzero(squared)
+            if self.loss == "poisson":
+                square = squared.max()
             if self.fit_intercept:
                 square *= self._spread(batch, squared)
             x = np.sqrt(squared.sum() / n_numbers)
@@ -803,7 +805,7 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
         check_is_fitted(self)
         if hasattr(self, "_coef"):
             return self._coef if sparse.issparse(self._coef) else self._shaped(self._coef)
-        return self._shaped(_finite(self._weights().T, self._state.dtype))
+        return _state.read_only(self._shaped(_finite(self._weights().T, self._state.dtype)))
 
     @property
     def intercept_(self):
@@ -814,7 +816,7 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
         if hasattr(self, "_coef"):
             return self._intercept
         weights = _state.coefficients(self._intercept_state, self._alpha, self._intercept_prox)
-        return _finite(weights[0], np.float64)
+        return _state.read_only(_finite(weights[0], np.float64))
 
     @property
     def learning_rate_(self):

@@ -163,9 +163,9 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
         The labels, sorted.
     coef_ : ndarray of shape (1, n_features) or (n_classes, n_features)
         The weights, computed from the state at each access, with the parameters of the
-        last fit or partial_fit. A CSR matrix after ``sparsify``.
+        last fit or partial_fit. Read-only. A CSR matrix after ``sparsify``.
     intercept_ : ndarray of shape (1,) or (n_classes,)
-        The intercepts.
+        The intercepts. Read-only.
     z_, n_ : ndarray of the shape of ``coef_``
         The state: adjusted sums of gradients, and sums of squared gradients. Read-only.
     intercept_z_, intercept_n_ : ndarray of the shape of ``intercept_``
@@ -507,7 +507,10 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
                 labels = y if y.dtype == object else np.unique(y)
                 # A look at all labels is slow, but it warns of too many classes.
                 _check_labels(y if labels.size > 20 else labels)
-            self.classes_ = np.unique(labels)
+            try:
+                self.classes_ = np.unique(labels)
+            except TypeError as error:  # y has been checked
+                raise TypeError(f"classes={classes!r} must be labels of one type.") from error
             if self.classes_.size < 2:
                 where = "y" if classes is None else "classes"
                 raise ValueError(

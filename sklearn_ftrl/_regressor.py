@@ -114,9 +114,9 @@ class FtrlRegressor(RegressorMixin, BaseFtrl):
     ----------
     coef_ : ndarray of shape (n_features,)
         The weights, computed from the state at each access, with the parameters of the
-        last fit or partial_fit. A CSR matrix of one row after ``sparsify``.
+        last fit or partial_fit. Read-only. A CSR matrix of one row after ``sparsify``.
     intercept_ : ndarray of shape (1,)
-        The intercept.
+        The intercept. Read-only.
     z_, n_ : ndarray of shape (n_features,)
         The state: adjusted sums of gradients, and sums of squared gradients. Read-only.
     intercept_z_, intercept_n_ : ndarray of shape (1,)

@@ -88,14 +88,15 @@ def rates(state, features, alpha, prox):
 
 def z(state):
     """Return a read-only copy of z, of shape (n_outputs, n_features)."""
-    return _read_only(state[:, Z].T.copy())
+    return read_only(state[:, Z].T.copy())
 
 
 def n(state):
     """Return the sums of squared gradients, read-only, of shape (n_outputs, n_features)."""
-    return _read_only(np.square(state[:, ROOT_N].T))
+    return read_only(np.square(state[:, ROOT_N].T))
 
 
-def _read_only(array):
+def read_only(array):
+    """Return an array that says no to being written to: the model would not notice."""
     array.flags.writeable = False
     return array

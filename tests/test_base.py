@@ -769,10 +769,10 @@ def test_set_params_acts_at_the_next_fit_alone(kind):
     assert not np.any(model.coef_)
 
 
-def test_the_state_is_read_only_and_a_copy(kind):
+def test_weights_and_state_are_read_only_and_a_copy(kind):
     estimator, y = kind
     model = estimator(**FEW).fit(random_rows(), y)
-    for name in ["z_", "n_", "intercept_z_", "intercept_n_"]:
+    for name in ["coef_", "intercept_", "z_", "n_", "intercept_z_", "intercept_n_"]:
         values = getattr(model, name)
         with pytest.raises(ValueError, match="read-only"):
             values[...] = 0
