@@ -853,8 +853,9 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
     def sparsify(self):
         """Keep the non-zero coefficients alone, as a CSR matrix; there is no way back.
 
-        z and n are freed. The model predicts as before; ``partial_fit`` and the attributes
-        ``z_``, ``n_``, ``intercept_z_`` and ``intercept_n_`` raise a ValueError.
+        z and n are freed. The model predicts as before, but for the rounding of float32;
+        ``partial_fit`` and the attributes ``z_``, ``n_``, ``intercept_z_`` and ``intercept_n_``
+        raise a ValueError.
 
         Returns
         -------

@@ -60,7 +60,8 @@ def merge(estimators, *, start=None):
         mean = sum_k z_k * n^p / sum_k n_k^p
         z    = h * mean + (1 - h) * sum,  h = n / (n + 16 beta^(1/p))
 
-    where -p is ``learning_rate_power``, and beta^(1/p) is beta^2 if p is 0. After one gradient, n^p has about the size of beta.
+    where -p is ``learning_rate_power``, and beta^(1/p) is beta^2 if p is 0. After one
+    gradient, n^p has about the size of beta, so h is about k / (k + 16) after k of them.
     After few of them a weight is far from its optimum in each part, and what they learned
     adds up: z is a sum of gradients, and evidence below ``l1`` counts. After many, each part
     alone has come near the optimum, and the sum would overshoot. The mean does not: the
@@ -100,8 +101,8 @@ def merge(estimators, *, start=None):
         check_same(first, estimator)
     if start is None and first._scales.n_rows:
         raise ValueError(
-            'The parts found the numbers of "auto" by themselves. Give numbers, or a start that has '
-            "found them, and start the parts from copies of it."
+            'The parts found the numbers of "auto" by themselves. Give numbers, or a start that '
+            "has found them, and start the parts from copies of it."
         )
     start = blank(first) if start is None else start
     return merged(start, functools.reduce(add, (sums(part, start) for part in estimators)))
