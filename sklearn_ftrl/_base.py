@@ -303,7 +303,7 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
         subtask = task.subcontext(task_name="refit", max_subtasks=self.best_iter_)
         subtask.call_on_fit_task_begin(**told)
         if self.verbose:
-            print(f"Refit on all rows, {self.best_iter_} of {self.n_iter_} epochs:")
+            print(f"Refit on all rows, best_iter_={self.best_iter_}:")
         search = {name: vars(self)[name] for name in HISTORY}
         with _UnchangedOnError(self):
             self._start_from_nothing(self.n_features_in_, self._state.dtype)

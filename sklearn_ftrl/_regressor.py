@@ -89,7 +89,7 @@ class FtrlRegressor(RegressorMixin, BaseFtrl):
         ``scoring``, ``warm_start``), a part is held out of more than 200.
     validation_fraction : float, default=0.1
         The part of the rows that is held out, between 0 and 1: drawn at random, or the
-        last ones if not ``shuffle``.
+        last ones if not ``shuffle``. Not used where halves judge each other.
     scoring : str, callable or None, default=None
         A scorer of scikit-learn's that judges the rows held out, if there are some, see
         ``early_stopping``. It has to take sample weights if there are any. None: their mean
@@ -106,7 +106,8 @@ class FtrlRegressor(RegressorMixin, BaseFtrl):
     warm_start : bool, default=False
         Whether ``fit`` goes on from what was learned before.
     random_state : int, RandomState instance or None, default=None
-        Seed of the shuffling. Pass an int for the same result in each call.
+        Seed of the shuffling, and of the choice of rows that are held out. Pass an int for the
+        same result in each call.
     verbose : int, default=0
         Above 0, ``fit`` prints a line a pass.
 

@@ -187,7 +187,7 @@ def test_verbose_prints_a_line_an_epoch_of_the_refit(capsys):
     model = FtrlClassifier(**params, **FEW).fit(random_rows(), random_targets())
     *search, title = [line.split(":")[0] for line in capsys.readouterr().out.splitlines()][:4]
     assert search == ["Epoch 1", "Epoch 2", "Epoch 3"]
-    assert title == f"Refit on all rows, {model.best_iter_} of 3 epochs"
+    assert title == f"Refit on all rows, best_iter_={model.best_iter_}"
 
 
 # Where learning starts, and at which rates
