@@ -201,8 +201,9 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
             If a parameter, X, y or a weight is not valid, or if all weights are 0. The
             estimator is then as it was before the call. Also if a row's loss or gradient is
             too large for the state, or ``learning_rate`` fails, in a later pass, or ``scoring``
-            in any: the rows before that are then learned, and ``t_`` counts them. In the refit
-            on all rows, see ``early_stopping``, the model is then that of the best pass before.
+            or the loss of rows held out, which has to be finite, in any: the rows before that
+            are then learned, and ``t_`` counts them. In the refit on all rows, see
+            ``early_stopping``, the model is then that of the best pass before.
         """
         known = {}
         if self.warm_start and coef_init is None and hasattr(self, "_coef"):
