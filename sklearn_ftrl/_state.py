@@ -69,7 +69,7 @@ def merged(start, sums, prox):
     total = z - (n_parts - 1) * z0
     with np.errstate(all="ignore"):
         mean = z * (_n_to_the_p(np.sqrt(n), prox) / n_to_the_p)
-        hot = n / (n + 16.0 * prox.beta ** (2.0 / (prox.power or 1.0)))
+        hot = n / (n + 16.0 * np.power(prox.beta, 2.0 / (prox.power or 1.0)))
     state[:, ROOT_N][moved] = np.sqrt(n)
     state[:, Z][moved] = np.where(hot > 0, total + hot * (mean - total), total)
     return state

@@ -117,6 +117,13 @@ def test_the_merge_does_not_depend_on_the_unit_of_x(power):
     np.testing.assert_allclose(p, scaled, rtol=1e-9)
 
 
+def test_what_parts_learned_adds_up_if_beta_is_huge():
+    parts = [
+        learn(FtrlClassifier(learning_rate=0.5, beta=1e300), slice(k, None, 2)) for k in (0, 1)
+    ]
+    np.testing.assert_array_equal(merge(parts).z_, parts[0].z_ + parts[1].z_)
+
+
 def test_parts_that_have_not_gone_on_from_start_are_refused():
     start = learn(FtrlClassifier(**NUMBERS), slice(0, 20))
     part = copy.deepcopy(start)
