@@ -191,11 +191,12 @@ def learn_few(
             norm = abs(gradient[0])
         else:
             value = joint_loss_and_gradient(loss, y[i], raw, gradient)
-            norm = 0.0
+            norm, peak = 0.0, 0.0
             for c in range(n_outputs):
                 gradient[c] *= sample_weight[i]
                 norm += gradient[c] * gradient[c]
-            norm = math.sqrt(norm)
+                peak = max(peak, abs(gradient[c]))
+            norm = max(math.sqrt(norm), peak)  # the squares of small ones are 0
         slowest = inverse_alpha
         inverse_alpha = 1.0 / rates[min(n_learned + 1, rates.size - 1)]
         slowest = max(slowest, inverse_alpha)
@@ -391,11 +392,12 @@ def learn_many(
         if sample_weight[i] == 0.0:
             continue
         value = joint_loss_and_gradient(loss, y[i], raw, gradient)
-        norm = 0.0
+        norm, peak = 0.0, 0.0
         for c in range(n_outputs):
             gradient[c] *= sample_weight[i]
             norm += gradient[c] * gradient[c]
-        norm = math.sqrt(norm)
+            peak = max(peak, abs(gradient[c]))
+        norm = max(math.sqrt(norm), peak)  # the squares of small ones are 0
         slowest = inverse_alpha
         inverse_alpha = 1.0 / rates[min(n_learned + 1, rates.size - 1)]
         slowest = max(slowest, inverse_alpha)

@@ -54,6 +54,14 @@ def test_a_row_whose_step_overflows_is_refused_and_changes_nothing(params, estim
         assert np.isfinite(getattr(model, name)).all()
 
 
+@pytest.mark.parametrize("n_classes", [2, 3, 11])
+def test_a_row_is_refused_whose_gradients_have_squares_of_0_and_whose_x_is_huge(n_classes):
+    model = FtrlClassifier(**NUMBERS | {"learning_rate_power": -1.5}, fit_intercept=False)
+    with pytest.raises(ValueError, match="The model keeps what"):
+        model.partial_fit([[1.7e308]], [0], range(n_classes), [1e-200])
+    assert not model.z_.any()
+
+
 @pytest.mark.parametrize("n_outputs", [1, 3])
 @pytest.mark.parametrize("params", [{"learning_rate": 1e-300}, {"learning_rate": 1e300}], ids=str)
 def test_a_step_whose_factors_overflow_in_some_order_is_refused(params, n_outputs):
