@@ -484,7 +484,7 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
     def _scorer(self, X, y, sample_weight):
         """Return a function that scores the model as ``scoring`` says."""
         score = check_scoring(self, scoring=self.scoring)
-        y = column_or_1d(y)
+        y = column_or_1d(y) if np.ndim(y) == 2 else y
         weights = {} if np.ptp(sample_weight) == 0 else {"sample_weight": sample_weight}
 
         def judge():
@@ -523,7 +523,7 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
         """Keep what weights are read with: set_params acts at the next fit or partial_fit."""
         if self._waits_for_rows():
             waited, scales = "_scales" in vars(self), self._auto_scales(batch, n_passes)
-            if scales.n_rows or not waited:
+            if scales.n_rows or self.t_ == 0:
                 self._scales = scales
             if waited and scales.n_rows:  # empty rows taught the intercept in other units
                 n0 = self.initial_accumulator_value
@@ -604,7 +604,8 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
         n_rows = np.count_nonzero(squared)
         if not squared.size:
             return NO_ROWS
-        if not n_numbers:  # what is found is for the intercept, and for now
+        empty = not n_numbers
+        if empty:  # what is found is for the intercept, and for now
             squared[:], n_numbers = 1.0, squared.size
         weights = batch.weights[batch.order]
         power = -2.0 * self.learning_rate_power
@@ -628,6 +629,8 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
             )
         in_range = [1e-150 < size < 1e150 for size in scales[1:5]]
         if not (all(in_range) and (intercept is None or np.isfinite(intercept).all())):
+            if empty:
+                return NO_ROWS
             raise ValueError(
                 'X, y or sample_weight is too large or too small for learning_rate="auto" or '
                 'beta="auto".'
@@ -667,6 +670,7 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
             _state.set_weights(self._state, coef, self._alpha, self._prox)
         if intercept_init is not None:
             intercept = _check_init(intercept_init, "intercept_init", (n_outputs,))[:, np.newaxis]
+            self._intercept_state = self._intercept_state.copy()  # if fit fails yet
             _state.set_weights(self._intercept_state, intercept, self._alpha, self._intercept_prox)
 
     def _learn(self, batch, raws=None):

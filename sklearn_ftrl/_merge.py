@@ -99,7 +99,7 @@ def merge(estimators, *, start=None):
         check_is_fitted(estimator)
         estimator._learned("_state")  # refuses a sparsified model
         check_same(first, estimator)
-    if start is None and first._scales.n_rows:
+    if start is None and (first._scales.n_rows or first._scales.intercept is not None):
         raise ValueError(
             'The parts found the numbers of "auto" by themselves. Give numbers, or a start that '
             "has found them, and start the parts from copies of it."

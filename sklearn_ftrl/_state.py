@@ -71,7 +71,9 @@ def merged(start, sums, prox):
         mean = z * (_n_to_the_p(np.sqrt(n), prox) / n_to_the_p)
         hot = n / (n + 16.0 * np.power(prox.beta, 2.0 / (prox.power or 1.0)))
     state[:, ROOT_N][moved] = np.sqrt(n)
-    state[:, Z][moved] = np.where(hot > 0, total + hot * (mean - total), total)
+    state[:, Z][moved] = np.where(
+        (hot > 0) & np.isfinite(mean), total + hot * (mean - total), total
+    )
     return state
 
 

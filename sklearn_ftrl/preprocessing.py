@@ -579,7 +579,9 @@ def _spell_dictionaries(table):
             chunks = table.column(j).chunks
             if sum(len(chunk.dictionary) for chunk in chunks) > table.num_rows:
                 type_ = field.type.value_type
-                chunks = [chunk.dictionary.take(chunk.indices) for chunk in chunks]
+                if pa.types.is_string_view(type_):  # which take does not take
+                    type_ = pa.large_string()
+                chunks = [chunk.dictionary.cast(type_).take(chunk.indices) for chunk in chunks]
             else:
                 chunks = [
                     pa.DictionaryArray.from_arrays(chunk.indices, _texts(chunk.dictionary))

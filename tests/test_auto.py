@@ -110,6 +110,14 @@ def test_fit_to_empty_rows_predicts_the_mean(scale):
     assert model.predict(np.zeros((1, 3))) == pytest.approx(y.mean(), rel=0.02)
 
 
+@pytest.mark.parametrize("weight", [0.0, 1e-200])
+def test_empty_rows_may_weigh_nothing_or_next_to_nothing(weight):
+    X, y = np.zeros((100, 3)), np.full(100, 5e6)
+    model = FtrlRegressor().partial_fit(X, y, np.full(100, weight))
+    if weight == 0:
+        assert model.partial_fit(X, y).predict(X[:1]) == pytest.approx(5e6, rel=0.02)
+
+
 def test_auto_keeps_what_was_learned_with_numbers_after_empty_rows():
     X, y = random_rows(), random_targets()
     model = FtrlClassifier().partial_fit(0 * X, y, classes=[0, 1])

@@ -243,6 +243,16 @@ def test_warm_start_with_another_intercept_keeps_the_rest(kind):
     np.testing.assert_allclose(model.coef_, coef, atol=1e-6)
 
 
+def test_a_warm_start_that_fails_keeps_the_intercept(kind):
+    estimator, y = kind
+    X = random_rows()
+    model = estimator(warm_start=True, **ONE_EPOCH).fit(X, y)
+    before = model.intercept_.copy()
+    with pytest.raises(ValueError, match="X_val"):
+        model.fit(X, y, intercept_init=before + 1.0, X_val=X[:, :2], y_val=y)
+    np.testing.assert_array_equal(model.intercept_, before)
+
+
 def test_warm_start_of_a_sparsified_model_starts_from_its_weights(kind):
     estimator, y = kind
     X = random_rows()

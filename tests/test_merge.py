@@ -133,9 +133,10 @@ def test_parts_that_have_not_gone_on_from_start_are_refused():
 
 
 def test_parts_that_found_their_own_numbers_are_refused():
-    part = learn(FtrlClassifier(), slice(None))
-    with pytest.raises(ValueError, match="Give numbers, or a start"):
-        merge([part])
+    empty = FtrlRegressor().partial_fit(np.zeros((10, 2)), np.ones(10))
+    for part in (learn(FtrlClassifier(), slice(None)), empty):
+        with pytest.raises(ValueError, match="Give numbers, or a start"):
+            merge([part])
 
 
 def test_evidence_below_l1_adds_up():

@@ -375,6 +375,12 @@ def test_a_dictionary_may_have_nulls_and_more_values_than_rows():
     assert_equal(hasher.transform({"a": column}), hasher.transform({"a": [None, "4", None, "4"]}))
 
 
+def test_an_enum_may_have_more_values_than_rows():
+    column = pl.Series(["x1", "x2"], dtype=pl.Enum([f"x{i}" for i in range(100)]))
+    rows = ColumnHasher().transform(pl.DataFrame({"a": column}))
+    assert_equal(rows, ColumnHasher().transform({"a": ["x1", "x2"]}))
+
+
 def test_chunks_may_share_a_dictionary_larger_than_they_are():
     column = pa.array([7, 8, None, 7, 9]).dictionary_encode()
     chunks = pa.chunked_array([column[i : i + 1] for i in range(5)])
