@@ -407,13 +407,11 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
         """Return the rows to learn, and a function that judges the model by the others."""
         order, strata = batch.order, None
         if self.shuffle and is_classifier(self):
-            order = self._with_others(batch)
-            counts = np.unique(batch.targets[order], return_counts=True)[1]
+            with_others = self._with_others(batch)
+            order = with_others if with_others.size else order
+            n_classes = np.unique(batch.targets[order]).size
             smaller = min(self.validation_fraction, 1 - self.validation_fraction) * order.size
-            if 0 < counts.size <= smaller:
-                strata = batch.targets[order]
-            else:  # so many classes that not all are in both parts
-                order = batch.order
+            strata = batch.targets[order] if n_classes <= smaller else None
         try:
             learned, held_out = train_test_split(
                 order,
@@ -800,7 +798,7 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
         if not hasattr(self, "_coef"):
             return _state.coefficients(self._state, self._alpha, self._prox)
         if not sparse.issparse(self._coef):
-            return np.ascontiguousarray(self._coef.T, np.float64)
+            return np.array(self._coef.T, np.float64, order="C")  # which is not read-only
         weights = np.zeros(self._coef.shape[::-1])  # its memory comes with use
         weights[self._coef.indices, self._coef.nonzero()[0]] = self._coef.data
         return weights
@@ -888,7 +886,7 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
         """
         check_is_fitted(self)
         if hasattr(self, "_coef") and sparse.issparse(self._coef):
-            self._coef = self._coef.toarray()
+            self._coef = _state.read_only(self._coef.toarray())
         return self
 
     def _get_fitted_attr_html(self, doc_link=""):

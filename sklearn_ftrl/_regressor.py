@@ -125,8 +125,8 @@ class FtrlRegressor(RegressorMixin, BaseFtrl):
     learning_rate_, beta_ : float
         The numbers in use. Of a callable learning rate: that of the last step.
     t_ : int
-        Rows of positive weight learned, each as often as the model has learned it. While "auto"
-        waits for a row that is not empty, what the intercept learns is not kept, nor counted.
+        Rows of positive weight learned, each as often as the model has learned it. Under
+        "auto", empty rows that came before all others are forgotten as soon as others come.
     n_iter_ : int
         Passes made by the last call, without those of the refit; 1 in ``partial_fit``.
     best_iter_ : int

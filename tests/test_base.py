@@ -791,6 +791,13 @@ def test_weights_and_state_are_read_only_and_a_copy(kind):
     np.testing.assert_array_equal(*z)
 
 
+def test_weights_of_a_densified_model_are_read_only(kind):
+    estimator, y = kind
+    model = estimator(**FEW).fit(random_rows(), y).sparsify().densify()
+    with pytest.raises(ValueError, match="read-only"):
+        model.coef_[...] = 0
+
+
 def test_the_state_begins_with_a_cache_line(kind):
     estimator, y = kind
     model = estimator(early_stopping=True, **FEW).fit(random_rows(), y)

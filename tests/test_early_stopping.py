@@ -455,6 +455,14 @@ def test_the_only_row_of_a_class_is_not_held_out(seed, passes):
     assert y[learned[learned > 0]].sum() == pytest.approx(y[1:].sum() / 2, abs=1)
 
 
+@pytest.mark.parametrize("seed", range(10))
+def test_the_only_row_of_a_class_is_learned_where_classes_outnumber_rows_held_out(seed, passes):
+    y = (np.arange(21) + 1) // 2
+    params = {"early_stopping": True, "validation_fraction": 0.3, "random_state": seed}
+    FtrlClassifier(**params, max_iter=1).fit(random_rows(21), y)
+    assert 0 in passes[0][1].order
+
+
 def test_a_validation_loss_that_is_not_finite_is_refused():
     X, y = noisy()
     with pytest.raises(ValueError, match="loss of the rows held out is not finite"):

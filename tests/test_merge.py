@@ -38,6 +38,7 @@ def by_the_rule(zs, ns, z0, n0, p, beta):
 @pytest.mark.parametrize("started", [False, True])
 def test_each_coordinate_follows_the_rule(estimator, n_classes, power, started):
     params = {**NUMBERS, "learning_rate_power": power, "initial_accumulator_value": 0.1, "l1": 0.1}
+    params["beta"] = 1.5
     start = learn(estimator(**params), slice(0, 20), n_classes) if started else None
     parts = [copy.deepcopy(start) if started else estimator(**params) for _ in range(3)]
     for k, part in enumerate(parts):
