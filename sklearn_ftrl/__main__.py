@@ -30,7 +30,7 @@ def main():
             X = sparse.csr_array(np.eye(3, dtype=dtype))
             X.indices = X.indices.astype(index_dtype)
         for y in ([0, 1, 1], [0, 1, 2]):
-            model = FtrlClassifier(max_iter=1, tol=None, early_stopping=True).fit(X, y)
+            model = FtrlClassifier(max_iter=2, tol=None, early_stopping=True).fit(X, y)
             model.predict(X)
             model.predict(X[:1])
         with contextlib.suppress(ImportError):  # without pyarrow there are no tables

@@ -33,6 +33,8 @@ from ._kernel import (
     Clip,
     Prox,
     Rows,
+    count_features,
+    geometric_mean,
     inspect_rows,
     learn_few,
     learn_many,
@@ -613,14 +615,22 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
             square = squared.sum() / np.count_nonzero(squared)
             if self.loss == "poisson":
                 square = squared.max()
+            some = batch.order[squared > 0.0]
+            if some.size > SAMPLE:  # at random: rows may be sorted, or periodic
+                some = np.random.default_rng(0).choice(some, SAMPLE, replace=False)
             if self.fit_intercept:
-                square *= self._spread(batch, squared)
+                square *= self._spread(batch.rows, some, squared)
             x = np.sqrt(squared.sum() / n_numbers)
             gradient = slope * x * weights.mean()
+            typical = gradient / x * geometric_mean(batch.rows, some)
+            if n_passes > 1:  # beta is sqrt(n) of a typical feature after half a pass
+                used = np.zeros(self._state.shape[0], bool)
+                n_used = max(1, count_features(batch.rows, batch.order, used))
+                typical *= np.sqrt(n_numbers / n_used / 2.0)
             scales = Scales(
                 n_rows,
                 rate=raw / np.sqrt(square) * gradient ** (power - 1.0),
-                beta=gradient**power,
+                beta=typical**power,
                 intercept_rate=x ** (2.0 - power),
                 intercept_beta=(gradient / x) ** power,
                 intercept=intercept,
@@ -635,14 +645,13 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
             )
         return scales
 
-    def _spread(self, batch, squared):
+    def _spread(self, rows, some, squared):
         """Return the mean square of rows about their mean, by that about 0: 1/9 to 1."""
-        some = batch.order
-        if some.size > SAMPLE:  # at random: rows may be sorted, or periodic
-            some = np.random.default_rng(0).choice(some, SAMPLE, replace=False)
-        square = square_of_sum(batch.rows, some, np.zeros(self._state.shape[0]))
-        of_mean = square / some.size**2 / squared.mean()
-        return np.clip(1.0 + 1.0 / some.size - of_mean, 1.0 / 9.0, 1.0)  # one row has no spread
+        n_some = np.float64(some.size)
+        square = square_of_sum(rows, some, np.zeros(self._state.shape[0])) / n_some**2
+        n_filled = np.count_nonzero(squared)
+        of_mean = square / squared.sum() * n_filled - 1.0 / n_some  # one row has no spread
+        return np.clip(1.0 - n_filled / squared.size * of_mean, 1.0 / 9.0, 1.0)
 
     def _rates(self, n_steps):
         """Return the learning rates of the next steps, that of the step before in front."""

@@ -205,18 +205,21 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
     -----
     **"auto"**: the learning rate is 1 / s, where s is the root mean square distance of the rows
     from their mean, what they share being the intercept's to learn (2 / s for a softmax, 0.5 / s
-    for the hinge losses), or half of that in ``fit`` with ``max_iter`` above 1, where more passes
-    make up for it. s is at least a third of the rows' root mean square length, ``||x||``, more
-    where rows are fewer than 9, and ``||x||`` itself without an intercept. beta is rms(x), the
-    root mean square of the non-zero entries, times the mean sample weight. The intercept learns
-    like a feature that is rms(x) in each row, and starts at the log-odds of the classes (0 for
-    the hinge losses). The numbers come from the first call's rows and are kept: scaling X or the
-    sample weights changes them and nothing else. One rate serves all columns, so scale dense
-    ones (``sklearn.preprocessing.StandardScaler``).
+    for the hinge losses). s is at least a third of the rows' root mean square length, ``||x||``,
+    more where rows are fewer than 9, and ``||x||`` itself without an intercept. beta is the
+    geometric mean of the ``|x|`` that are not 0, times the mean sample weight. In ``fit`` with
+    ``max_iter`` above 1, where more passes make up for smaller steps, the rate is half of that,
+    and beta sqrt(m / 2) times as large, for features that are in m rows on average: about
+    the sqrt(n) of half a pass, so that the first rows do not take larger steps than the others.
 
-    With a ``learning_rate_power`` of -p, gradients are counted in units of
-    g = ``rms(x) * mean(sample_weight)``: beta is g^(2p), and the rate is multiplied
-    by g^(2p - 1).
+    The intercept learns like a feature that is rms(x), the root mean square of the x that are
+    not 0, in each row, with a beta of rms(x) times the mean sample weight, and starts at the
+    log-odds of the classes (0 for the hinge losses). The numbers come from the first call's rows
+    and are kept: scaling X or the sample weights changes them and nothing else. One rate serves
+    all columns, so scale dense ones (``sklearn.preprocessing.StandardScaler``).
+
+    With a ``learning_rate_power`` of -p, beta is taken to the power of 2p, and the rate is
+    multiplied by (``rms(x) * mean(sample_weight)``)^(2p - 1).
 
     z and n are kept as float64 or float32, as X is at the first fit; arithmetic is done in
     float64. With float32, n stops growing at about 2**23 times the square of the gradients that

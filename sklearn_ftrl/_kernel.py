@@ -664,6 +664,34 @@ def square_of_sum(rows, order, sums):
 
 
 @njit
+def geometric_mean(rows, order):
+    """Return the geometric mean of the absolute numbers that are not 0, or 1 if all are."""
+    data, _, indptr, _ = rows
+    logs, n_numbers = 0.0, 0
+    for t in range(order.size):
+        for k in range(indptr[order[t]], indptr[order[t] + 1]):
+            if data[k] != 0:
+                logs += math.log(abs(np.float64(data[k])))
+                n_numbers += 1
+    return math.exp(logs / max(1, n_numbers))
+
+
+@njit
+def count_features(rows, order, used):
+    """Return how many features have a number that is not 0; used is False everywhere."""
+    data, indices, indptr, _ = rows
+    n_used = 0
+    for t in range(order.size):
+        start = indptr[order[t]]
+        for k in range(indptr[order[t] + 1] - start):
+            i = feature(indices, start, k)
+            if data[start + k] != 0 and not used[i]:
+                used[i] = True
+                n_used += 1
+    return n_used
+
+
+@njit
 def inspect_rows(indices, indptr, n_features):
     """Return the size of the longest row, and whether indices increase within each row.
 

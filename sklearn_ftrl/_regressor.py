@@ -154,14 +154,15 @@ class FtrlRegressor(RegressorMixin, BaseFtrl):
     Notes
     -----
     **"auto"**: the learning rate is 0.5 std(y) / s, where s is the root mean square distance of
-    the rows from their mean, or half of that in ``fit`` with ``max_iter`` above 1, where more
-    passes make up for it. beta is 3 rms(x) times the scale of the loss's slope: std(y)
-    for the squared losses, at most ``epsilon`` for "huber", 1 for "epsilon_insensitive" and
-    "quantile". "poisson" has 0.5 ``||x||`` / (s max ``||x||``) and sqrt(mean(y)). The intercept
-    learns like a feature that is rms(x) in each row, and starts at the mean of y
-    ("poisson": its logarithm). The notes of ``FtrlClassifier`` say how s is measured. The numbers
-    come from the first call's rows and are kept: scaling X, y or the sample weights, or moving y,
-    changes them and nothing else.
+    the rows from their mean. beta is three times the geometric mean of the ``|x|`` that are not
+    0, times the mean sample weight and the scale of the loss's slope: std(y) for the squared
+    losses, at most ``epsilon`` for "huber", 1 for "epsilon_insensitive" and "quantile". "poisson"
+    has 0.5 ``||x||`` / (s max ``||x||``) and sqrt(mean(y)). ``fit`` with ``max_iter`` above 1
+    takes half the rate and a larger beta. The intercept learns like a feature that is rms(x) in
+    each row, and starts at the mean of y ("poisson": its logarithm). The notes of
+    ``FtrlClassifier`` say how s is measured, and how much larger beta is. The numbers come from
+    the first call's rows and are kept: scaling X, y or the sample weights, or moving y, changes
+    them and nothing else.
 
     The notes of ``FtrlClassifier`` on float32 and on the parameters of other systems hold here
     too. The squared error is halved, as in scikit-learn; vw's is not, so that a row here has

@@ -242,7 +242,7 @@ class ProgressiveValidationDisplay:
     ...     FtrlClassifier(), scale(X), y, batch_size=20
     ... )
     >>> print(f"{display.running_scores[-1]:.3f}")
-    0.942
+    0.947
     """
 
     def __init__(

@@ -77,6 +77,20 @@ def test_several_passes_take_smaller_steps(estimator):
     assert several.learning_rate_ == one.learning_rate_ / 2
 
 
+def test_one_pass_takes_beta_from_the_geometric_mean_of_x():
+    X = np.array([[0.01, 100.0], [-1.0, 0.0], [0.0, 16.0]])
+    model = FtrlClassifier().partial_fit(X, [0, 1, 1], [0, 1], [3, 1, 2])
+    assert model.beta_ == pytest.approx(2 * 2)  # 4th root of 16, by the mean weight
+
+
+def test_several_passes_have_a_beta_that_grows_with_the_rows_of_a_feature():
+    X = sparse.csr_array(np.eye(10, 12)[np.arange(180) % 10])  # of 12 features 2 have no row
+    X.data[:10] = 0.0
+    y = np.arange(180) // 10 % 2
+    model = FtrlClassifier(max_iter=2, tol=None).fit(X, y)
+    assert model.beta_ == pytest.approx(np.sqrt(17 / 2))
+
+
 def test_one_number_may_be_given():
     X, y = random_rows(), random_targets()
     auto = FtrlClassifier(**FITTED).fit(X, y)

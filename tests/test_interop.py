@@ -72,7 +72,7 @@ def test_partial_dependence_is_the_line_of_the_weight(table):
 
 def test_select_from_model_keeps_the_features_with_weight(table):
     X, y = table
-    model = classifier(l1=60.0)
+    model = classifier(l1=80.0)
     selector = SelectFromModel(model, threshold=1e-9).fit(X, y > 0)
     np.testing.assert_array_equal(selector.get_support(), [True, False, False, False])
     selector.partial_fit(X, y > 0, classes=[False, True])
