@@ -74,7 +74,7 @@ NO_NUMBER = (  # what numpy says of strings, of dicts, and of dates beside numbe
 DOC_PAGE = (  # of the API reference
     "https://sklearn-ftrl.readthedocs.io/en/stable/generated/{estimator_module}.{estimator_name}.html"
 )
-SAMPLE = 1000  # rows that the mean row is found from
+SAMPLE = 1000  # rows that the mean row and the geometric mean are found from
 # What early_stopping="auto" holds out:
 ENOUGH_ROWS = 20  # nothing of fewer
 MANY_ROWS = 5000  # up to here each of two halves, of more a part
@@ -621,18 +621,18 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
             if self.fit_intercept:
                 square *= self._spread(batch.rows, some, squared)
             x = np.sqrt(squared.sum() / n_numbers)
-            gradient = slope * x * weights.mean()
-            typical = gradient / x * geometric_mean(batch.rows, some)
-            if n_passes > 1:  # beta is sqrt(n) of a typical feature after half a pass
+            slope *= weights.mean()
+            gradient = slope * geometric_mean(batch.rows, some)
+            if n_passes > 1:  # the first rows of many shall weigh no more than the others
                 used = np.zeros(self._state.shape[0], bool)
                 n_used = max(1, count_features(batch.rows, batch.order, used))
-                typical *= np.sqrt(n_numbers / n_used / 2.0)
+                gradient *= np.sqrt(n_numbers / n_used / 2.0)
             scales = Scales(
                 n_rows,
-                rate=raw / np.sqrt(square) * gradient ** (power - 1.0),
-                beta=typical**power,
+                rate=raw / np.sqrt(square) * (slope * x) ** (power - 1.0),
+                beta=gradient**power,
                 intercept_rate=x ** (2.0 - power),
-                intercept_beta=(gradient / x) ** power,
+                intercept_beta=slope**power,
                 intercept=intercept,
             )
         in_range = [1e-150 < size < 1e150 for size in scales[1:5]]
