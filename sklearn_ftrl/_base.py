@@ -75,6 +75,7 @@ DOC_PAGE = (  # of the API reference
     "https://sklearn-ftrl.readthedocs.io/en/stable/generated/{estimator_module}.{estimator_name}.html"
 )
 SAMPLE = 1000  # rows that the mean row and the geometric mean are found from
+FIRST_ROWS = 100.0  # of a feature, at most: after these beta no longer holds back
 # What early_stopping="auto" holds out:
 ENOUGH_ROWS = 20  # nothing of fewer
 MANY_ROWS = 5000  # up to here each of two halves, of more a part
@@ -626,7 +627,7 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
             if n_passes > 1:  # the first rows of many shall weigh no more than the others
                 used = np.zeros(self._state.shape[0], bool)
                 n_used = max(1, count_features(batch.rows, batch.order, used))
-                gradient *= np.sqrt(n_numbers / n_used / 2.0)
+                gradient *= np.sqrt(min(n_numbers / n_used / 2.0, FIRST_ROWS))
             scales = Scales(
                 n_rows,
                 rate=raw / np.sqrt(square) * (slope * x) ** (power - 1.0),

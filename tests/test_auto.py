@@ -91,6 +91,11 @@ def test_several_passes_have_a_beta_that_grows_with_the_rows_of_a_feature():
     assert model.beta_ == pytest.approx(np.sqrt(17 / 2))
 
 
+def test_a_hundred_rows_of_a_feature_are_many():
+    X, y = np.ones((400, 1)), np.arange(400) % 2
+    assert FtrlClassifier(max_iter=2, tol=None).fit(X, y).beta_ == pytest.approx(10)
+
+
 def test_one_number_may_be_given():
     X, y = random_rows(), random_targets()
     auto = FtrlClassifier(**FITTED).fit(X, y)
