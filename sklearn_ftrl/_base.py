@@ -34,7 +34,6 @@ from ._kernel import (
     Prox,
     Rows,
     count_features,
-    geometric_mean,
     inspect_rows,
     learn_few,
     learn_many,
@@ -74,7 +73,7 @@ NO_NUMBER = (  # what numpy says of strings, of dicts, and of dates beside numbe
 DOC_PAGE = (  # of the API reference
     "https://sklearn-ftrl.readthedocs.io/en/stable/generated/{estimator_module}.{estimator_name}.html"
 )
-SAMPLE = 1000  # rows that the mean row and the geometric mean are found from
+SAMPLE = 1000  # rows that the mean row is found from
 FIRST_ROWS = 100.0  # of a feature, at most: after these beta no longer holds back
 # What early_stopping="auto" holds out:
 ENOUGH_ROWS = 20  # nothing of fewer
@@ -601,13 +600,13 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
         have in common is its to learn: lengths are measured from the mean row.
         """
         squared = np.empty(batch.order.size)
-        n_numbers = squares(batch.rows, batch.order, squared)
+        n_numbers, roots = squares(batch.rows, batch.order, squared)
         n_rows = np.count_nonzero(squared)
         if not squared.size:
             return NO_ROWS
         empty = not n_numbers
         if empty:  # what is found is for the intercept, and for now
-            squared[:], n_numbers = 1.0, squared.size
+            squared[:], n_numbers, roots = 1.0, squared.size, squared.size
         weights = batch.weights[batch.order]
         power = -2.0 * self.learning_rate_power
         with np.errstate(all="ignore"):
@@ -623,7 +622,7 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
                 square *= self._spread(batch.rows, some, squared)
             x = np.sqrt(squared.sum() / n_numbers)
             slope *= weights.mean()
-            gradient = slope * geometric_mean(batch.rows, some)
+            gradient = slope * (roots / n_numbers) ** 2
             if n_passes > 1:  # the first rows of many shall weigh no more than the others
                 used = np.zeros(self._state.shape[0], bool)
                 n_used = max(1, count_features(batch.rows, batch.order, used))

@@ -206,8 +206,9 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
     **"auto"**: the learning rate is 1 / s, where s is the root mean square distance of the rows
     from their mean, what they share being the intercept's to learn (2 / s for a softmax, 0.5 / s
     for the hinge losses). s is at least a third of the rows' root mean square length, ``||x||``,
-    more where rows are fewer than 9, and ``||x||`` itself without an intercept. beta is the
-    geometric mean of the ``|x|`` that are not 0, times the mean sample weight. In ``fit`` with
+    more where rows are fewer than 9, and ``||x||`` itself without an intercept. beta is
+    mean(sqrt(``|x|``))^2 of the x that are not 0, times the mean sample weight: a size that a
+    few large columns do not decide. In ``fit`` with
     ``max_iter`` above 1, where more passes make up for smaller steps, the rate is half of that,
     and beta sqrt(m / 2) times as large, for features that are in m rows on average, or 10 times
     from m = 200 on: about the sqrt(n) of half a pass, or of 100 rows, so that the first rows do

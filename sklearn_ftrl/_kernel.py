@@ -631,17 +631,21 @@ def multiply(rows, order, w, out):
 
 @njit
 def squares(rows, order, out):
-    """Write the squared lengths of the rows to out; return how many of their numbers are not 0."""
+    """Write the squared lengths of the rows to out.
+
+    Return how many of their numbers are not 0, and the sum of the roots of all.
+    """
     data, _, indptr, _ = rows
-    n_numbers = 0
+    n_numbers, roots = 0, 0.0
     for t in range(order.size):
         square = 0.0
         for k in range(indptr[order[t]], indptr[order[t] + 1]):
             x = np.float64(data[k])
             square += x * x
+            roots += math.sqrt(abs(x))
             n_numbers += x != 0.0
         out[t] = square
-    return n_numbers
+    return n_numbers, roots
 
 
 @njit
@@ -664,19 +668,6 @@ def square_of_sum(rows, order, sums):
 
 
 @njit
-def geometric_mean(rows, order):
-    """Return the geometric mean of the absolute numbers that are not 0, or 1 if all are."""
-    data, _, indptr, _ = rows
-    logs, n_numbers = 0.0, 0
-    for t in range(order.size):
-        for k in range(indptr[order[t]], indptr[order[t] + 1]):
-            if data[k] != 0:
-                logs += math.log(abs(np.float64(data[k])))
-                n_numbers += 1
-    return math.exp(logs / max(1, n_numbers))
-
-
-@njit
 def count_features(rows, order, used):
     """Return how many features have a number that is not 0; used is False everywhere."""
     data, indices, indptr, _ = rows
@@ -688,6 +679,8 @@ def count_features(rows, order, used):
             if data[start + k] != 0 and not used[i]:
                 used[i] = True
                 n_used += 1
+        if n_used == used.size:
+            break
     return n_used
 
 

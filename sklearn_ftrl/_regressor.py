@@ -154,8 +154,8 @@ class FtrlRegressor(RegressorMixin, BaseFtrl):
     Notes
     -----
     **"auto"**: the learning rate is 0.5 std(y) / s, where s is the root mean square distance of
-    the rows from their mean. beta is three times the geometric mean of the ``|x|`` that are not
-    0, times the mean sample weight and the scale of the loss's slope: std(y) for the squared
+    the rows from their mean. beta is three times mean(sqrt(``|x|``))^2 of the x that are not 0,
+    times the mean sample weight and the scale of the loss's slope: std(y) for the squared
     losses, at most ``epsilon`` for "huber", 1 for "epsilon_insensitive" and "quantile". "poisson"
     has 0.5 ``||x||`` / (s max ``||x||``) and sqrt(mean(y)). ``fit`` with ``max_iter`` above 1
     takes half the rate and a larger beta. The intercept learns like a feature that is rms(x) in

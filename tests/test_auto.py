@@ -70,17 +70,31 @@ def test_explicit_numbers_are_used_as_they_are():
     assert (model.learning_rate_, model.beta_) == (0.3, 2.0)
 
 
+@each_power
 @pytest.mark.parametrize("estimator", [FtrlClassifier, FtrlRegressor])
-def test_several_passes_take_smaller_steps(estimator):
+def test_several_passes_take_smaller_steps(estimator, power):
     X, y = random_rows(), random_targets()
-    one, several = (estimator(max_iter=n, tol=None).fit(X, y) for n in (1, 2))
+    params = {"tol": None, "learning_rate_power": power}
+    one, several = (estimator(max_iter=n, **params).fit(X, y) for n in (1, 2))
     assert several.learning_rate_ == one.learning_rate_ / 2
 
 
-def test_one_pass_takes_beta_from_the_geometric_mean_of_x():
+@pytest.mark.parametrize("power", [-0.5, -1.0])
+def test_one_pass_takes_beta_from_the_mean_root_of_x(power):
     X = np.array([[0.01, 100.0], [-1.0, 0.0], [0.0, 16.0]])
-    model = FtrlClassifier().partial_fit(X, [0, 1, 1], [0, 1], [3, 1, 2])
-    assert model.beta_ == pytest.approx(2 * 2)  # 4th root of 16, by the mean weight
+    model = FtrlClassifier(learning_rate_power=power)
+    model.partial_fit(X, [0, 1, 1], [0, 1], [3, 1, 2])
+    beta = 2 * (np.sqrt([0.01, 100.0, 1.0, 16.0]).mean()) ** 2  # 2: the mean weight
+    assert model.beta_ == pytest.approx(beta ** (-2 * power))
+
+
+@pytest.mark.parametrize("power", [-0.5, -1.0])
+def test_tiny_numbers_in_the_place_of_zeros_change_little(power):
+    X, y = np.eye(3)[np.arange(60) % 3], random_targets()
+    one, other = (
+        FtrlClassifier(learning_rate_power=power, **FITTED).fit(A, y) for A in (X, X + 1e-200)
+    )
+    np.testing.assert_allclose(other.decision_function(X), one.decision_function(X), atol=0.25)
 
 
 def test_several_passes_have_a_beta_that_grows_with_the_rows_of_a_feature():
@@ -143,6 +157,21 @@ def test_auto_keeps_what_was_learned_with_numbers_after_empty_rows():
     model.set_params(**NUMBERS).partial_fit(X, y)
     model.set_params(learning_rate="auto", beta="auto").partial_fit(X[:1], y[:1])
     assert model.t_ == 121
+
+
+@each_power
+def test_the_intercept_learns_like_a_feature_of_the_rms_of_x(power):
+    X, y = np.full((20, 1), 3.0), np.arange(20) % 4 // 2
+    model = FtrlClassifier(max_iter=1, learning_rate_power=power, shuffle=False).fit(X, y)
+    np.testing.assert_allclose(model.intercept_, model.coef_[0] * 3)
+
+
+def test_the_beta_of_the_intercept_does_not_grow_with_the_rows():
+    X, y = np.full((20, 1), 3.0), np.arange(20) % 4 // 2
+    model = FtrlClassifier(**FITTED).fit(X, y)
+    per_weight = -model.intercept_z_ / model.intercept_  # (beta + sqrt(n)) / alpha
+    beta = per_weight * model.learning_rate_ * 3 - np.sqrt(model.intercept_n_)
+    np.testing.assert_allclose(beta, 1.0)
 
 
 def test_what_all_rows_share_is_left_to_the_intercept():
