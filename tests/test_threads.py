@@ -128,10 +128,11 @@ def test_predicting_while_another_thread_is_refused_a_batch_is_safe():
 
 
 def test_an_interrupt_waits_for_the_threads(monkeypatch):
-    started, done = threading.Barrier(3), []
+    started, sent, done = threading.Barrier(3), threading.Event(), []
 
     def kernel(*args):
         started.wait()
+        sent.wait()
         time.sleep(0.2)
         done.append(1)
         return 0.0, -1
@@ -140,6 +141,7 @@ def test_an_interrupt_waits_for_the_threads(monkeypatch):
         started.wait()
         time.sleep(0.05)  # until all wait
         _thread.interrupt_main()
+        sent.set()
 
     monkeypatch.setattr(_base, "learn_few", kernel)
     threading.Thread(target=interrupt).start()
