@@ -1,4 +1,5 @@
 import _thread
+import signal
 import sys
 import threading
 import time
@@ -144,7 +145,11 @@ def test_an_interrupt_waits_for_the_threads(monkeypatch):
         sent.set()
 
     monkeypatch.setattr(_base, "learn_few", kernel)
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)  # jobs of a shell have none
     threading.Thread(target=interrupt).start()
-    with pytest.raises(KeyboardInterrupt):
-        FtrlClassifier(n_jobs=2).partial_fit(random_rows(), random_targets(), classes=[0, 1])
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            FtrlClassifier(n_jobs=2).partial_fit(random_rows(), random_targets(), classes=[0, 1])
+    finally:
+        signal.signal(signal.SIGINT, handler)
     assert len(done) == 2
