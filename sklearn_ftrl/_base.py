@@ -615,11 +615,8 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
             square = squared.sum() / np.count_nonzero(squared)
             if self.loss == "poisson":
                 square = squared.max()
-            some = batch.order[squared > 0.0]
-            if some.size > SAMPLE:  # at random: rows may be sorted, or periodic
-                some = np.random.default_rng(0).choice(some, SAMPLE, replace=False)
             if self.fit_intercept:
-                square *= self._spread(batch.rows, some, squared)
+                square *= self._spread(batch, squared)
             x = np.sqrt(squared.sum() / n_numbers)
             slope *= weights.mean()
             gradient = slope * (roots / n_numbers) ** 2
@@ -645,13 +642,15 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
             )
         return scales
 
-    def _spread(self, rows, some, squared):
+    def _spread(self, batch, squared):
         """Return the mean square of rows about their mean, by that about 0: 1/9 to 1."""
+        filled = some = batch.order[squared > 0.0]
+        if filled.size > SAMPLE:  # at random: rows may be sorted, or periodic
+            some = np.random.default_rng(0).choice(filled, SAMPLE, replace=False)
         n_some = np.float64(some.size)
-        square = square_of_sum(rows, some, np.zeros(self._state.shape[0])) / n_some**2
-        n_filled = np.count_nonzero(squared)
-        of_mean = square / squared.sum() * n_filled - 1.0 / n_some  # one row has no spread
-        return np.clip(1.0 - n_filled / squared.size * of_mean, 1.0 / 9.0, 1.0)
+        square = square_of_sum(batch.rows, some, np.zeros(self._state.shape[0])) / n_some**2
+        of_mean = square / squared.sum() * filled.size - 1.0 / n_some  # one row has no spread
+        return np.clip(1.0 - filled.size / squared.size * of_mean, 1.0 / 9.0, 1.0)
 
     def _rates(self, n_steps):
         """Return the learning rates of the next steps, that of the step before in front."""
