@@ -88,11 +88,10 @@ def test_one_pass_takes_beta_from_the_mean_root_of_x(power):
     assert model.beta_ == pytest.approx(beta ** (-2 * power))
 
 
-@pytest.mark.parametrize("power", [-0.5, -1.0])
-def test_tiny_numbers_in_the_place_of_zeros_change_little(power):
+def test_tiny_numbers_in_the_place_of_zeros_change_little():
     X, y = np.eye(3)[np.arange(60) % 3], random_targets()
     one, other = (
-        FtrlClassifier(learning_rate_power=power, **FITTED).fit(A, y) for A in (X, X + 1e-200)
+        FtrlClassifier(learning_rate_power=-1.0, **FITTED).fit(A, y) for A in (X, X + 1e-200)
     )
     np.testing.assert_allclose(other.decision_function(X), one.decision_function(X), atol=0.25)
 
