@@ -351,7 +351,9 @@ PEERS: dict[str, Callable] = {
 def summarize(name, results):
     """Return the row of a set in the summary."""
     there = {key: result for key, result in results.items() if isinstance(result, Result)}
-    ours, *_ = there.values()
+    ours = next(iter(results.values()))
+    if not isinstance(ours, Result):
+        return [name, *"-" * (len(PEERS) + 3)]
     peers = {
         peer: min((there[key] for key in there if condition(key)), default=None)
         for peer, condition in PEERS.items()
