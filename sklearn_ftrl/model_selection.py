@@ -495,10 +495,10 @@ def _learn_by_row(estimator, X, y, weights, batch_size, known):
     raws = np.empty((y.size, estimator._n_outputs()))
     stop = 0
     while stop < y.size:
-        auto = estimator._waits_for_rows()
+        auto, t = estimator._waits_for_rows(), estimator.t_
         rows = slice(stop, min(stop + batch_size, y.size) if auto else y.size)
         estimator._partial_fit(_slice(X, rows), y[rows], raws=raws[rows], **weights(rows))
-        if auto:  # these rows have given the numbers, so that the model knew them
+        if auto and not (t and estimator._waits_for_rows()):  # these rows have given the numbers
             raws[rows] = 0.0
         stop = rows.stop
     return raws

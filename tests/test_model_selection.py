@@ -80,6 +80,14 @@ def test_the_rows_that_give_the_numbers_of_auto_are_predicted_by_a_model_of_zero
     np.testing.assert_array_equal(p[20:21], getattr(learned, method)(X[20:21]))
 
 
+def test_empty_rows_are_predicted_by_what_empty_rows_taught():
+    X, y = np.zeros((40, 3)), 5.0 + np.arange(40) % 3
+    p = progressive_val_predict(FtrlRegressor(), X, y, method="predict", batch_size=10)
+    learned = FtrlRegressor().partial_fit(X[:10], y[:10])
+    assert p[:10].tolist() == [0.0] * 10
+    assert p[10] == pytest.approx(learned.predict(X[:1])[0])
+
+
 def test_auto_waits_for_rows_that_are_not_empty():
     weights = np.r_[np.zeros(20), np.ones(40)]
     p = progressive_val_predict(
