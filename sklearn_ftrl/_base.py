@@ -349,7 +349,7 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
         _check_sum(weights)
         rows = _as_rows(X)
         if fresh:
-            for name in ["_coef", "_intercept", "_scales", *HISTORY]:
+            for name in ["_coef", "_intercept", *HISTORY, *(["_scales"] if reset else [])]:
                 vars(self).pop(name, None)
             self._start_from_nothing(X.shape[1], X.dtype)
         order = np.flatnonzero(weights != 0)

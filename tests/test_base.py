@@ -261,6 +261,15 @@ def test_warm_start_of_a_sparsified_model_starts_from_its_weights(kind):
     assert_same_bits(model.sparsify().fit(X, y), estimator(**ONE_EPOCH).fit(X, y, **init))
 
 
+def test_warm_start_of_a_sparsified_model_keeps_the_numbers_of_auto(kind):
+    estimator, y = kind
+    X = random_rows()
+    model = estimator(warm_start=True, tol=None, max_iter=2).fit(X, y)
+    numbers = model.learning_rate_, model.beta_
+    model.sparsify().fit(1000 * X, y)
+    assert (model.learning_rate_, model.beta_) == numbers
+
+
 def test_warm_start_of_a_sparsified_model_refuses_other_columns(kind):
     estimator, y = kind
     X = pd.DataFrame(random_rows().toarray()).add_prefix("x")
