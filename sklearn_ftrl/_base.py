@@ -373,10 +373,10 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
         """Give intercepts that have learned nothing the start that "auto" has found for them."""
         if self.t_ > 0 or self.learning_rate != "auto" or not self.fit_intercept:
             return
-        start, prox = self._scales.intercept, self._intercept_prox
-        if start is not None and (prox.beta or self.initial_accumulator_value):
+        start = self._scales.intercept
+        if start is not None:
             self._intercept_state = self._intercept_state.copy()  # if fit fails yet
-            _state.set_weights(self._intercept_state, start, self._alpha, prox)
+            _state.set_weights(self._intercept_state, start, self._alpha, self._intercept_prox)
 
     def _check(self, X, y, sample_weight, dtype, reset):
         """Return the arguments as checked arrays."""
@@ -532,9 +532,11 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
         elif not self._scales.n_rows:  # the numbers are given
             vars(self).pop("_scales", None)
         beta = intercept_beta = self.beta
-        if self.beta == "auto":
-            beta, intercept_beta = self._scales.beta, self._scales.intercept_beta
         rate = self._scales.intercept_rate if self.learning_rate == "auto" else 1.0
+        if self.beta == "auto":
+            beta = self._scales.beta
+        if self.beta == "auto" or (self.beta == 0 and self.learning_rate == "auto"):
+            intercept_beta = self._scales.intercept_beta  # of 0, it could not start from a weight
         l1, l2, l2_shrinkage = map(float, (self.l1, self.l2, self.l2_shrinkage))
         power = None if self.learning_rate_power == -0.5 else -2.0 * self.learning_rate_power
         self._prox = Prox(1.0, float(beta), l1, l2, l2_shrinkage or None, power)
