@@ -156,12 +156,13 @@ class FtrlRegressor(RegressorMixin, BaseFtrl):
     **"auto"**: the learning rate is 0.5 std(y) / s, where s is the root mean square distance of
     the rows from their mean. beta is three times mean(sqrt(``|x|``))^2 of the x that are not 0,
     times the mean sample weight and the scale of the loss's slope: std(y) for the squared
-    losses, at most ``epsilon`` for "huber", 1 for "epsilon_insensitive" and "quantile". "poisson"
-    has 0.5 ``||x||`` / (s max ``||x||``) and sqrt(mean(y)). ``fit`` with ``max_iter`` above 1
-    takes half the rate and a larger beta. The intercept learns like a feature that is rms(x) in
-    each row, and starts at the mean of y ("poisson": its logarithm). The notes of
-    ``FtrlClassifier`` say how s is measured, and how much larger beta is. The numbers come from
-    the first call's rows and are kept: scaling X, y or the sample weights, or moving y, changes
+    losses and "poisson", at most ``epsilon`` for "huber", 1 for "epsilon_insensitive" and
+    "quantile". The raw predictions of "poisson" are logarithms, and its rate
+    0.5 min(1, std(y) / mean(y)) ``||x||`` / (s max ``||x||``). Several passes take a smaller
+    rate and a larger beta. The intercept learns like a feature that is rms(x) in each row, and
+    starts at the mean of y ("poisson": its logarithm). The notes of ``FtrlClassifier`` say how s
+    is measured, and how much larger beta is. The numbers come from the first call's rows and are
+    kept: scaling X, y or the sample weights, or moving y ("poisson" has no such freedom), changes
     them and nothing else.
 
     The notes of ``FtrlClassifier`` on float32 and on the parameters of other systems hold here
@@ -299,10 +300,12 @@ class FtrlRegressor(RegressorMixin, BaseFtrl):
     def _target_scales(self, y, weights):
         """Return the scales of raw predictions and of the loss's slope, and an intercept."""
         mean = np.average(y, weights=weights)
+        std = np.sqrt(np.average((y - mean) ** 2, weights=weights))
+        size = np.sqrt(np.average(y**2, weights=weights))
+        if std <= 1e-14 * size:  # all the same but for rounding
+            std = size or 1.0
         if self.loss == "poisson":
-            return 0.5, 3.0 * np.sqrt(mean) or 1.0, np.log([[mean or 1.0]])
-        std = np.ptp(y) and np.sqrt(np.average((y - mean) ** 2, weights=weights))
-        std = std or np.sqrt(np.average(y**2, weights=weights)) or 1.0
+            return 0.5 * min(1.0, std / (mean or 1.0)), 3.0 * std, np.log([[mean or 1.0]])
         slope = std if self.loss.startswith("squared") else 1.0
         if self.loss == "huber":
             slope = min(std, self.epsilon) or std
