@@ -613,7 +613,7 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
         power = -2.0 * self.learning_rate_power
         with np.errstate(all="ignore"):
             raw, slope, intercept = self._target_scales(batch.targets[batch.order], weights)
-            raw *= 1.0 if n_passes == 1 else 0.5  # one pass must get there
+            raw *= min(n_passes, 16) ** -0.25  # few passes must get there
             square = squared.sum() / np.count_nonzero(squared)
             if self.loss == "poisson":
                 square = squared.max()
@@ -625,7 +625,7 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
             if n_passes > 1:  # the first rows of many shall weigh no more than the others
                 used = np.zeros(self._state.shape[0], bool)
                 n_used = max(1, count_features(batch.rows, batch.order, used))
-                gradient *= np.sqrt(min(n_numbers / n_used / 2.0, FIRST_ROWS))
+                gradient *= np.sqrt(min(n_passes, n_numbers / n_used / 2.0, FIRST_ROWS))
             scales = Scales(
                 n_rows,
                 rate=raw / np.sqrt(square) * (slope * x) ** (power - 1.0),

