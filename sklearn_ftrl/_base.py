@@ -797,7 +797,7 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
         touched = x != 0
         row, x, features = row[touched], x[touched], features[touched]
         steps = x**2 * _state.rates(self._state, features, self._alpha, self._prox)[:, 0]
-        bounds = np.bincount(row, steps, X.shape[0])
+        bounds = np.bincount(row, steps, X.shape[0]).astype(np.float64)  # of no numbers, of ints
         if self.fit_intercept:
             intercept = _state.rates(self._intercept_state, [0], self._alpha, self._intercept_prox)
             bounds += intercept[0, 0]

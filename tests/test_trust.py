@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import sklearn
 from oracle import FEW, NUMBERS, random_rows, random_targets
+from scipy import sparse
 from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -227,6 +228,16 @@ def test_the_uncertainty_score_is_the_sum_of_its_formula():
 def test_a_feature_never_seen_is_uncertain_without_end_if_beta_is_0():
     model = FtrlClassifier(beta=0.0, **FEW).fit([[1.0, 0.0], [2.0, 0.0]], [0, 1])
     np.testing.assert_array_equal(np.isinf(model.uncertainty_score(np.eye(2))), [False, True])
+
+
+@pytest.mark.parametrize("X", [np.zeros((2, 12)), sparse.csr_array((2, 12))])
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_the_uncertainty_of_empty_rows_is_that_of_the_intercept(X, fit_intercept):
+    model = FtrlClassifier(fit_intercept=fit_intercept, **FEW).fit(random_rows(), random_targets())
+    scores = model.uncertainty_score(X)
+    both = model.uncertainty_score(sparse.vstack([random_rows()[:1], X]))
+    np.testing.assert_array_equal(scores, both[1:], strict=True)
+    assert np.all((scores > 0) == fit_intercept)
 
 
 @pytest.mark.parametrize("model", [FtrlClassifier("hinge"), trained(n_classes=3)])
