@@ -515,6 +515,8 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
                 # A look at all labels is slow, but it warns of too many classes.
                 _check_labels(y if labels.size > 20 else labels)
             try:
+                if classes is not None:  # of mixed types, np.unique makes strings
+                    sorted(np.ravel(np.asarray(classes, object)))
                 self.classes_ = np.unique(labels)
             except TypeError as error:  # y has been checked
                 raise TypeError(f"classes={classes!r} must be labels of one type.") from error

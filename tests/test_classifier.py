@@ -106,9 +106,10 @@ def test_partial_fit_needs_classes_first():
         FtrlClassifier().partial_fit(random_rows(), random_targets())
 
 
-def test_classes_of_different_types_are_refused_by_name():
-    with pytest.raises(TypeError, match=r"classes=\[0, None\] must be labels of one type"):
-        FtrlClassifier().partial_fit(random_rows(), np.zeros(60), classes=[0, None])
+@pytest.mark.parametrize("classes", [[0, None], [0, 1, "other"]])
+def test_classes_of_different_types_are_refused_by_name(classes):
+    with pytest.raises(TypeError, match=r"classes=\[0, .*\] must be labels of one type"):
+        FtrlClassifier().partial_fit(random_rows(), np.zeros(60), classes=classes)
 
 
 def test_partial_fit_learns_a_batch_of_one_class():
