@@ -80,7 +80,8 @@ class ColumnHasher(TransformerMixin, BaseEstimator):
     A table is a pandas or polars DataFrame, a pyarrow Table or RecordBatch, anything with
     ``__arrow_c_stream__``, a dict of columns, or a 2-D array whose columns are then x0, x1,
     and so on, as are those that have whole numbers for names. A pandas index is not a column.
-    The same values give the same features in all of these.
+    The same values give the same features in all of these, if they are of the same type: a
+    date of polars is not the timestamp at midnight that pandas makes of it, nor "True" True.
 
     Integers, floats and decimals are numbers. All else is a category: strings, booleans,
     dates, timestamps, and categoricals (Arrow's dictionaries) of any values. Other types,
