@@ -77,6 +77,18 @@ def merged(start, sums, prox):
     return state
 
 
+def mean(start, sums, alpha, prox):
+    """Return the state of these sums whose weights are the means of those of the parts."""
+    state, moved = start.copy(), sums[0] > 0
+    n_parts, n, z, n_to_the_p = sums[:, moved]
+    n -= (n_parts - 1) * start[:, ROOT_N][moved] ** 2
+    state[:, ROOT_N][moved] = np.sqrt(n)
+    fixed, scale = prox.beta + alpha * prox.rate * prox.l2, _n_to_the_p(np.sqrt(n), prox)
+    slowness = n_parts * fixed + n_to_the_p
+    state[:, Z][moved] = z * np.divide(fixed + scale, slowness, where=slowness > 0, out=0 * z)
+    return state
+
+
 def _n_to_the_p(root_n, prox):
     return root_n if prox.power is None else root_n**prox.power
 

@@ -20,13 +20,16 @@ def learn(model, rows, n_classes=2):
     return model.partial_fit(X[rows], y[rows], **classes)
 
 
-def by_the_rule(zs, ns, z0, n0, p, beta):
+def by_the_rule(zs, ns, z0, n0, p, beta, intercept):
     """Return z and n of one coordinate merged as the documentation says."""
     parts = [(z, n) for z, n in zip(zs, ns, strict=True) if n != n0]
     if not parts:
         return z0, n0
     n = n0 + sum(n_k - n0 for _, n_k in parts)
     added = z0 + sum(z_k - z0 for z_k, _ in parts)
+    if intercept:
+        total = sum(z_k for z_k, _ in parts)
+        return total * (beta + n**p) / sum(beta + n_k**p for _, n_k in parts), n
     mean = sum(z_k for z_k, _ in parts) * n**p / sum(n_k**p for _, n_k in parts)
     h = n / (n + 16 * beta ** (1 / (p or 0.5)))
     return h * mean + (1 - h) * added, n
@@ -50,12 +53,28 @@ def test_each_coordinate_follows_the_rule(estimator, n_classes, power, started):
         if started:
             z0, n0 = (np.ravel(getattr(start, name)) for name in (z_name, n_name))
         rule = [
-            by_the_rule(*c, -power, model.beta_)
+            by_the_rule(*c, -power, model.beta_, z_name == "intercept_z_")
             for c in zip(np.transpose(zs), np.transpose(ns), z0, n0, strict=True)
         ]
         np.testing.assert_allclose(np.ravel(getattr(model, z_name)), [z for z, _ in rule], 1e-11)
         np.testing.assert_allclose(np.ravel(getattr(model, n_name)), [n for _, n in rule], 1e-12)
     assert model.t_ == 12 + 20 * started
+
+
+@pytest.mark.parametrize("beta", ["auto", 0.0])
+def test_an_intercept_far_from_0_is_merged_exactly(beta):
+    X = np.random.default_rng(0).normal(size=(400, 2))
+    start = FtrlRegressor(beta=beta).partial_fit(X[:40], 1e4 + X[:40, 0])
+    parts = [copy.deepcopy(start) for _ in range(4)]
+    for k, part in enumerate(parts):
+        part.partial_fit(X[40 + k :: 4], 1e4 + X[40 + k :: 4, 0])
+    intercepts = [part.intercept_[0] for part in parts]
+    assert min(intercepts) < merge(parts, start=start).intercept_[0] < max(intercepts)
+
+
+def test_a_penalised_intercept_is_merged_with_its_l2():
+    part = FtrlRegressor(**NUMBERS, l2=5.0, penalize_intercept=True).partial_fit([[0.0]], [9.0])
+    np.testing.assert_allclose(merge([part] * 3).intercept_, part.intercept_)
 
 
 def test_one_part_is_itself():
