@@ -610,7 +610,7 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
         if empty:  # what is found is for the intercept, and for now
             squared[:], n_numbers, roots = 1.0, squared.size, squared.size
         weights = batch.weights[batch.order]
-        power = -2.0 * self.learning_rate_power
+        power, n_passes = -2.0 * self.learning_rate_power, int(n_passes)
         with np.errstate(all="ignore"):
             raw, slope, intercept = self._target_scales(batch.targets[batch.order], weights)
             raw *= min(n_passes, 16) ** -0.25  # few passes must get there

@@ -156,14 +156,14 @@ class FtrlRegressor(RegressorMixin, BaseFtrl):
     **"auto"**: the learning rate is 0.5 std(y) / s, where s is the root mean square distance of
     the rows from their mean. beta is three times mean(sqrt(``|x|``))^2 of the x that are not 0,
     times the mean sample weight and the scale of the loss's slope: std(y) for the squared
-    losses and "poisson", at most ``epsilon`` for "huber", 1 for "epsilon_insensitive" and
-    "quantile". The raw predictions of "poisson" are logarithms, and its rate
+    losses, at most ``epsilon`` for "huber", 1 for "epsilon_insensitive" and "quantile".
+    "poisson", whose raw predictions are logarithms, has min(std(y), sqrt(mean(y))), and the rate
     0.5 min(1, std(y) / mean(y)) ``||x||`` / (s max ``||x||``). Several passes take a smaller
     rate and a larger beta. The intercept learns like a feature that is rms(x) in each row, and
     starts at the mean of y ("poisson": its logarithm). The notes of ``FtrlClassifier`` say how s
     is measured, and how much larger beta is. The numbers come from the first call's rows and are
-    kept: scaling X, y or the sample weights, or moving y ("poisson" has no such freedom), changes
-    them and nothing else.
+    kept: scaling X or the sample weights, and y but for "poisson", or moving y, changes them and
+    nothing else.
 
     The notes of ``FtrlClassifier`` on float32 and on the parameters of other systems hold here
     too. The squared error is halved, as in scikit-learn; vw's is not, so that a row here has
@@ -300,12 +300,14 @@ class FtrlRegressor(RegressorMixin, BaseFtrl):
     def _target_scales(self, y, weights):
         """Return the scales of raw predictions and of the loss's slope, and an intercept."""
         mean = np.average(y, weights=weights)
-        std = np.sqrt(np.average((y - mean) ** 2, weights=weights))
         size = np.sqrt(np.average(y**2, weights=weights))
-        if std <= 1e-14 * size:  # all the same but for rounding
-            std = size or 1.0
-        if self.loss == "poisson":
-            return 0.5 * min(1.0, std / (mean or 1.0)), 3.0 * std, np.log([[mean or 1.0]])
+        std = np.ptp(y) and np.sqrt(np.average((y - mean) ** 2, weights=weights))
+        if self.loss.startswith(("squared", "poisson")) and std < 1e-14 * size:  # by rounding
+            std = 0.0
+        std = std or size or 1.0
+        if self.loss == "poisson":  # one large count shall not make beta large
+            slope = 3.0 * min(std, np.sqrt(mean)) or 1.0
+            return 0.5 * min(1.0, std / (mean or 1.0)), slope, np.log([[mean or 1.0]])
         slope = std if self.loss.startswith("squared") else 1.0
         if self.loss == "huber":
             slope = min(std, self.epsilon) or std

@@ -224,10 +224,18 @@ def test_columns_far_from_0_are_learned_nearly_as_well():
     assert losses[1] < 1.1 * losses[0]
 
 
-def test_the_scale_of_counts_changes_no_ratio_of_predictions():
-    X, y = random_rows(), random_targets(n_classes=4)
-    one, other = (FtrlRegressor("poisson", **FITTED).fit(X, a) for a in (y, 1000 * y))
-    np.testing.assert_allclose(other.predict(X), 1000 * one.predict(X), rtol=1e-6)
+@pytest.mark.parametrize(
+    ("y", "rate", "beta"),
+    [
+        ([0, 2, 0, 2], 0.5, 3.0),
+        ([0, 0, 0, 8], 0.5, 3 * np.sqrt(2)),  # std is larger
+        ([9, 11, 9, 11], 0.05, 3.0),
+        ([0, 0, 0, 0], 0.5, 1.0),
+    ],
+)
+def test_poisson_follows_the_spread_of_counts_up_to_that_of_their_law(y, rate, beta):
+    model = FtrlRegressor("poisson").partial_fit([[1.0], [-1.0], [1.0], [-1.0]], y)
+    assert (model.learning_rate_, model.beta_) == pytest.approx((rate, beta))
 
 
 @pytest.mark.compiled
@@ -238,18 +246,32 @@ def test_counts_that_differ_little_from_their_mean_are_learned():
     assert FtrlRegressor("poisson", random_state=0).fit(X, y).score(X, y) > 0.3
 
 
+def test_beta_does_not_depend_on_the_type_of_max_iter():
+    X, y = random_rows(), random_targets()
+    one, other = (FtrlClassifier(max_iter=n, tol=None).fit(X, y) for n in (7, np.int8(7)))
+    assert one.beta_ == other.beta_
+
+
 def test_the_intercept_starts_at_the_mean_without_beta_too():
     X, y = random_rows(), np.random.default_rng(0).normal(size=60)
     one, moved = (FtrlRegressor(beta=0.0, **FITTED).fit(X, a) for a in (y, y + 1e4))
     np.testing.assert_allclose(moved.predict(X), one.predict(X) + 1e4, rtol=1e-6)
 
 
-def test_a_target_that_is_constant_but_for_rounding_counts_as_constant():
+@pytest.mark.parametrize("loss", ["squared_error", "squared_epsilon_insensitive", "poisson"])
+def test_a_target_that_is_constant_but_for_rounding_counts_as_constant(loss):
     X, y = random_rows(), np.full(60, 0.3)
     rounded = y.copy()
     rounded[::2] = 0.1 + 0.2
-    one, other = (FtrlRegressor().partial_fit(X, a) for a in (y, rounded))
+    one, other = (FtrlRegressor(loss).partial_fit(X, a) for a in (y, rounded))
     assert other.learning_rate_ == pytest.approx(one.learning_rate_)
+
+
+@pytest.mark.parametrize("loss", ["huber", "quantile", "epsilon_insensitive"])
+def test_steps_of_one_size_stay_small_where_a_target_differs_by_rounding(loss):
+    X, y = random_rows(), np.full(60, 1e3)
+    y[::2] += 1e-11
+    np.testing.assert_allclose(FtrlRegressor(loss).partial_fit(X, y).predict(X), y, rtol=1e-12)
 
 
 @pytest.mark.compiled
