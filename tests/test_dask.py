@@ -43,7 +43,8 @@ def rows(seed, n_rows=60):
 
 def placed(client, parts):
     """Return futures of X and y: partitions that lie on the two workers in turn."""
-    workers = sorted(client.scheduler_info()["workers"])
+    client.wait_for_workers(2, timeout=60)
+    workers = sorted(client.nthreads())  # asked now: scheduler_info may be of a moment ago
     at = [
         {"workers": workers[k % 2], "allow_other_workers": True, "pure": False}
         for k in range(len(parts))
