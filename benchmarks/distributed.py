@@ -59,8 +59,7 @@ def begin(log, **params):
         model, classes = FtrlRegressor(**params), {}
     else:
         model, classes = FtrlClassifier(**params), {"classes": np.unique(log.y)}
-    model._take(log.X, log.y, None, True, n_passes=1, **classes)
-    return model
+    return model._prepared(log.X, log.y, **classes)[0]
 
 
 def loss(model, log):
@@ -106,14 +105,15 @@ def merge_by(rule, parts, start):
     model = merge(parts, start=start)
     if rule not in RULES:
         return model
-    for name in ["_state", "_intercept_state"]:
-        states, at = np.stack([getattr(part, name) for part in parts]), getattr(start, name)
+    for name in ["state", "intercept_state"]:
+        states = np.stack([getattr(part._learner, name) for part in parts])
+        at = getattr(start._learner, name)
         with np.errstate(divide="ignore", invalid="ignore"):
             z = RULES[rule](
                 states[:, :, Z], states[:, :, ROOT_N] ** 2, at[:, Z], at[:, ROOT_N] ** 2
             )
         moved = (states[:, :, ROOT_N] != at[:, ROOT_N]).any(0)
-        getattr(model, name)[:, Z][moved] = z[moved]
+        getattr(model._learner, name)[:, Z][moved] = z[moved]
     return model
 
 

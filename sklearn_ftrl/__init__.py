@@ -13,9 +13,14 @@ __version__ = "0.1.0.dev0"
 SKOPS_TRUSTED = [
     "scipy.sparse._csr.csr_array",
     "scipy.sparse._csr.csr_matrix",
-    "sklearn_ftrl._base.Scales",
+    "sklearn_ftrl._auto.Scales",
     "sklearn_ftrl._classifier.FtrlClassifier",
+    "sklearn_ftrl._kernel.Clip",
+    "sklearn_ftrl._kernel.Loss",
     "sklearn_ftrl._kernel.Prox",
+    "sklearn_ftrl._learner.Learner",
+    "sklearn_ftrl._learner.Numbers",
+    "sklearn_ftrl._learner.Weights",
     "sklearn_ftrl._regressor.FtrlRegressor",
     "sklearn_ftrl.preprocessing.ColumnHasher",
 ]

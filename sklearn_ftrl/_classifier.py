@@ -3,6 +3,7 @@
 from typing import ClassVar
 
 import numpy as np
+from scipy import sparse
 from scipy.special import log_expit, log_softmax, softmax
 from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.utils import compute_class_weight
@@ -10,6 +11,7 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 
+from . import _rows
 from ._base import BaseFtrl
 from ._kernel import CLASSIFIER_LOSSES, Loss
 
@@ -484,8 +486,10 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
         ValueError
             If X is not valid, or the model is sparsified.
         """
-        self._learned("_state")
-        return self._step_bounds(X)
+        learner = self._learned()
+        X = _rows.validate(self, X, dtype=learner.dtype, reset=False)
+        _rows.check_finite(X, self)
+        return learner.step_bounds(_rows.as_rows(sparse.csr_array(X)))
 
     def _loss(self):
         return Loss(CLASSIFIER_LOSSES[self.loss], 0.0)
@@ -497,8 +501,8 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
         counts = np.bincount(y.astype(int), weights / weights.mean(), self.classes_.size) + 0.5
         logits = np.log(counts / counts.sum())
         if logits.size == 2:
-            return 1.0, 1.0, (logits[1:] - logits[0])[:, np.newaxis]
-        return 2.0, 1.0, logits[:, np.newaxis]
+            return 1.0, 1.0, logits[1:] - logits[0]
+        return 2.0, 1.0, logits
 
     def _n_outputs(self):
         return self.classes_.size if self.classes_.size > 2 else 1

@@ -7,7 +7,6 @@ import operator
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from . import _state
 from ._base import HISTORY, BaseFtrl
 from ._kernel import Prox
 
@@ -98,21 +97,28 @@ def merge(estimators, *, start=None):
         if not isinstance(estimator, BaseFtrl):
             raise TypeError(f"merge is for FtrlClassifier and FtrlRegressor, not {estimator!r}.")
         check_is_fitted(estimator)
-        estimator._learned("_state")  # refuses a sparsified model
+        estimator._learned()  # refuses a sparsified model
         check_same(first, estimator)
-    if start is None and (first._scales.n_rows or first._scales.intercept is not None):
+    scales = first._learner.scales
+    if start is None and scales and (scales.n_rows or scales.intercept is not None):
         raise ValueError(
             'The parts found the numbers of "auto" by themselves. Give numbers, or a start that '
             "has found them, and start the parts from copies of it."
         )
-    start = blank(first) if start is None else start
-    return merged(start, functools.reduce(add, (sums(part, start) for part in estimators)))
+    learner = first._blank(first._learner) if start is None else start._learner
+    model = copy.copy(first if start is None else start)
+    for name in HISTORY:
+        vars(model).pop(name, None)
+    parts = (estimator._learner.sums(learner) for estimator in estimators)
+    model._learner = learner.merged(functools.reduce(add, parts))
+    return model
 
 
 def check_same(one, other):
     """Raise ValueError if two models cannot be parts of one."""
     names = [*Prox._fields, *(f"{name} of the intercept" for name in Prox._fields)]
-    numbers = (model._prox + model._intercept_prox for model in (one, other))
+    learners = one._learner, other._learner
+    numbers = (learner.numbers.prox + learner.numbers.intercept_prox for learner in learners)
     for what, a, b in [
         ("classes", type(one), type(other)),
         ("loss", one._loss(), other._loss()),
@@ -120,8 +126,8 @@ def check_same(one, other):
         ("learning_rate_", one.learning_rate_, other.learning_rate_),
         *zip(names, *numbers, strict=True),
         *((name, getattr(one, name), getattr(other, name)) for name in ALIKE),
-        ("shapes of the state", one._state.shape, other._state.shape),
-        ("dtypes", one._state.dtype, other._state.dtype),
+        ("shapes of the state", *(learner.state.shape for learner in learners)),
+        ("dtypes", *(learner.dtype for learner in learners)),
     ]:
         if a != b:
             raise ValueError(f"The {what} of models to be merged differ: {a} and {b}.")
@@ -131,36 +137,6 @@ def check_same(one, other):
             raise ValueError(f"The {name} of models to be merged differ: {a} and {b}.")
 
 
-def blank(model):
-    """Return a model like this one that has learned nothing."""
-    model = copy.copy(model)
-    model._start_from_nothing(model.n_features_in_, model._state.dtype)
-    return model
-
-
-def sums(part, start):
-    """Return what a part has learned, as numbers that ``add`` adds up in any order."""
-    return [
-        _state.sums(part._state, start._state, part._prox),
-        _state.sums(part._intercept_state, start._intercept_state, part._intercept_prox),
-        part.t_ - start.t_,
-    ]
-
-
 def add(one, other):
     """Return the sums of two groups of parts together."""
     return list(map(operator.add, one, other))
-
-
-def merged(start, total):
-    """Return the model of the sums of all parts."""
-    model = copy.copy(start)
-    for name in HISTORY:
-        vars(model).pop(name, None)
-    coefs, intercepts, learned = total
-    model._state = _state.merged(start._state, coefs, start._prox)
-    model._intercept_state = _state.mean(
-        start._intercept_state, intercepts, start._alpha, start._intercept_prox
-    )
-    model.t_ = start.t_ + learned
-    return model

@@ -7,7 +7,8 @@ import numpy as np
 from sklearn.base import RegressorMixin, _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from ._base import BaseFtrl, numbers
+from . import _rows
+from ._base import BaseFtrl
 from ._kernel import REGRESSOR_LOSSES, Loss
 
 
@@ -307,11 +308,11 @@ class FtrlRegressor(RegressorMixin, BaseFtrl):
         std = std or size or 1.0
         if self.loss == "poisson":  # one large count shall not make beta large
             slope = 3.0 * min(std, np.sqrt(mean)) or 1.0
-            return 0.5 * min(1.0, std / (mean or 1.0)), slope, np.log([[mean or 1.0]])
+            return 0.5 * min(1.0, std / (mean or 1.0)), slope, np.log([mean or 1.0])
         slope = std if self.loss.startswith("squared") else 1.0
         if self.loss == "huber":
             slope = min(std, self.epsilon) or std
-        return 0.5 * std, 3.0 * slope, np.array([[mean]])
+        return 0.5 * std, 3.0 * slope, np.array([mean])
 
     def _n_outputs(self):
         return 1
@@ -321,7 +322,7 @@ class FtrlRegressor(RegressorMixin, BaseFtrl):
 
     def _encode(self, y, fresh):
         """Return y as float64."""
-        y = numbers(y, "y")
+        y = _rows.numbers(y, "y")
         if self.loss == "poisson" and y.min() < 0:
             raise ValueError('Negative values in y: loss="poisson" is for values of 0 or more.')
         return y

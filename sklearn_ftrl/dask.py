@@ -78,7 +78,7 @@ class _DaskFtrl(BaseEstimator):
         client = self.client or get_client()
         parts = client.compute([dask.delayed(tuple)(row) for row in zip(*columns, strict=True)])
         wait(parts)
-        if classes is None and is_classifier(local) and not hasattr(local, "_state"):
+        if classes is None and is_classifier(local) and not hasattr(local, "_learner"):
             labels = [found for found in client.gather(client.map(_labels, parts)) if found.size]
             classes = np.unique(np.concatenate(labels)) if labels else None
         groups = defaultdict(list)
@@ -471,9 +471,8 @@ def _resolved(local, part, classes):
     X, y, *sample_weight = part
     if not _num_samples(X):
         return None
-    model, fresh = copy.copy(local), not hasattr(local, "_state")
     known = {} if classes is None else {"classes": classes}
-    batch, _ = model._take(X, y, *(sample_weight or [None]), fresh, n_passes=1, **known)
+    model, batch = local._prepared(X, y, *sample_weight, **known)
     return model if batch.order.size and not model._waits_for_rows() else None
 
 
@@ -485,7 +484,7 @@ def _rounds(client, parts, groups, local, classes, n_rounds):
         if client.submit(operator.is_not, start, None).result():
             break
     else:
-        if hasattr(local, "_state"):
+        if hasattr(local, "_learner"):
             return sent
         raise ValueError("No partition has a row that is not 0 and has a weight above 0.")
     for _ in range(n_rounds):
@@ -503,7 +502,7 @@ def _round(client, start, groups):
         left_over = sums[-1:] if len(sums) % 2 else []
         pairs = zip(sums[::2], sums[1::2], strict=False)
         sums = [client.submit(_merge.add, *pair) for pair in pairs] + left_over
-    return client.submit(_merge.merged, start, sums[0])
+    return client.submit(_merged, start, sums[0])
 
 
 def _learned(start, parts):
@@ -512,7 +511,14 @@ def _learned(start, parts):
     for X, y, *sample_weight in parts:
         if _num_samples(X):
             model.partial_fit(X, y, sample_weight=next(iter(sample_weight), None))
-    return _merge.sums(model, start)
+    return model._learner.sums(start._learner)
+
+
+def _merged(start, sums):
+    """Return the model of the sums of all groups."""
+    model = copy.copy(start)
+    model._learner = start._learner.merged(sums)
+    return model
 
 
 def _called(method, model, X, dtype, shape):

@@ -116,7 +116,7 @@ def _convert_regressor(scope, operator, container):
 def _raws(operator, opset):
     """Return the linear predictor; of two classes, for each."""
     model, X, dtype = operator.raw_operator, operator.inputs[0], _dtype(operator)
-    weights, intercept = model._weights(), model.intercept_
+    weights, intercept = model._learner.weights(), model.intercept_
     if hasattr(model, "classes_") and intercept.size == 1:
         weights, intercept = weights * [-1, 1], intercept * [-1, 1]
     if guess_numpy_type(X.type) != dtype:

@@ -330,8 +330,8 @@ def assert_sound(model, X):
     """Assert that weights are finite, and predictions right or refused."""
     if not hasattr(model, "t_"):
         return "refused"
-    for name in ["_state", "_intercept_state"]:
-        assert np.isfinite(getattr(model, name)).all(), f"{name} is not finite"
+    for name in ["state", "intercept_state"]:
+        assert np.isfinite(getattr(model._learner, name)).all(), f"{name} is not finite"
     coef, error = call(lambda: (model.coef_, model.intercept_))
     if error is None:
         assert all(np.isfinite(w).all() for w in coef), "weights are not finite"

@@ -22,7 +22,7 @@ from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils.fixes import parse_version
 
-from sklearn_ftrl import FtrlClassifier, FtrlRegressor, _base, _state
+from sklearn_ftrl import FtrlClassifier, FtrlRegressor, _learner, _state
 
 ONE_EPOCH = {"max_iter": 1, "tol": None, "shuffle": False}
 KINDS = {
@@ -90,7 +90,7 @@ def test_blocks_of_the_kernel_equal_one_call(kind, monkeypatch):
     estimator, y = kind
     X = random_rows()
     whole = estimator(**ONE_EPOCH).fit(X, y)
-    monkeypatch.setattr(_base, "BLOCK", 30)
+    monkeypatch.setattr(_learner, "BLOCK", 30)
     assert_same_bits(whole, estimator(**ONE_EPOCH).fit(X, y))
 
 
@@ -313,7 +313,7 @@ def test_a_schedule_gives_each_step_its_rate(kind, monkeypatch):
     X = random_rows()
     rate = functools.partial(halving, every=7)
     whole = estimator(learning_rate=rate, beta=1.0, **ONE_EPOCH).fit(X, y)
-    monkeypatch.setattr(_base, "BLOCK", 30)
+    monkeypatch.setattr(_learner, "BLOCK", 30)
     blocks = estimator(learning_rate=rate, beta=1.0, **ONE_EPOCH).fit(X, y)
     chunks = estimator(learning_rate=rate, beta=1.0)
     for start in range(0, 60, 11):
@@ -446,7 +446,7 @@ def test_a_few_rows_are_predicted_without_a_look_at_all_weights(kind, monkeypatc
     X = random_rows()
     model = estimator(l1=0.1, **FEW).fit(X, y)
     many = model._raw_predictions(X)
-    monkeypatch.setattr(model, "_weights", None)
+    monkeypatch.setattr(_learner.Learner, "weights", None)
     few = [model._raw_predictions(X[[i]]) for i in range(60) if X[[i]].nnz < 12]
     np.testing.assert_allclose(np.concatenate(few), many, rtol=1e-12, atol=1e-14)
 
@@ -752,7 +752,7 @@ def test_an_interrupted_fit_leaves_the_rows_of_whole_blocks(kind, comes, monkeyp
     X = random_rows()
     n_outputs = len(set(y)) if estimator is FtrlClassifier and len(set(y)) > 2 else 1
     name = "learn_many" if n_outputs == 11 else "learn_few"
-    kernel, calls = getattr(_base, name), []
+    kernel, calls = getattr(_learner, name), []
 
     def interrupted(*args):
         calls.append(1)
@@ -761,8 +761,8 @@ def test_an_interrupted_fit_leaves_the_rows_of_whole_blocks(kind, comes, monkeyp
             raise KeyboardInterrupt
         return result
 
-    monkeypatch.setattr(_base, name, interrupted)
-    monkeypatch.setattr(_base, "BLOCK", 10 * n_outputs * (1 + X.nnz // 60))
+    monkeypatch.setattr(_learner, name, interrupted)
+    monkeypatch.setattr(_learner, "BLOCK", 10 * n_outputs * (1 + X.nnz // 60))
     params = {"learning_rate": lambda t: 1 / np.sqrt(1.0 + t), "beta": 1.0}
     model = estimator(**params, **ONE_EPOCH)
     with pytest.raises(KeyboardInterrupt):
@@ -809,7 +809,7 @@ def test_weights_of_a_densified_model_are_read_only(kind):
 def test_the_state_begins_with_a_cache_line(kind):
     estimator, y = kind
     model = estimator(early_stopping=True, **FEW).fit(random_rows(), y)
-    assert model._state.ctypes.data % 64 == 0
+    assert model._learner.state.ctypes.data % 64 == 0
 
 
 def test_looking_at_a_model_writes_nothing(kind):

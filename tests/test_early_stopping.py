@@ -9,7 +9,9 @@ from oracle import FEW, NUMBERS, random_rows, random_targets
 from sklearn.exceptions import ConvergenceWarning, DataConversionWarning
 from sklearn.metrics import log_loss, mean_poisson_deviance, roc_auc_score
 
-from sklearn_ftrl import FtrlClassifier, FtrlRegressor, _base
+from sklearn_ftrl import FtrlClassifier, FtrlRegressor, _passes
+from sklearn_ftrl._learner import Learner
+from sklearn_ftrl._rows import Batch
 
 STOPPED = {"early_stopping": True, "max_iter": 30, "random_state": 0}
 
@@ -95,11 +97,11 @@ def test_a_refit_learns_all_rows_in_as_many_passes_as_were_best(case):
 
 def test_a_refit_shuffles_all_rows_in_each_pass(monkeypatch):
     X, y = noisy()
-    orders, plain = [], FtrlClassifier._learn
+    orders, plain = [], Learner.learn
     monkeypatch.setattr(
-        FtrlClassifier,
-        "_learn",
-        lambda self, batch: orders.append(batch.order) or plain(self, batch),
+        Learner,
+        "learn",
+        lambda self, batch, **kwargs: orders.append(batch.order) or plain(self, batch, **kwargs),
     )
     FtrlClassifier(scoring=third_pass, **STOPPED).fit(X, y)
     orders = [order for order in orders if order.size == 200]
@@ -128,20 +130,22 @@ def test_rows_held_out_are_not_learned_if_the_next_fit_may_be_judged_by_them():
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError])
-@pytest.mark.parametrize("where", ["_start_from_nothing", "_start_from", "_learn"])
-def test_a_refit_that_fails_leaves_the_best_pass(monkeypatch, where, error):
+@pytest.mark.parametrize(
+    ("of", "where"), [(Learner, "new"), (FtrlClassifier, "_start_from"), (Learner, "learn")]
+)
+def test_a_refit_that_fails_leaves_the_best_pass(monkeypatch, of, where, error):
     X, y = noisy()
     params = {"shuffle": False, "max_iter": 3, "tol": None, **NUMBERS}
     expected = FtrlClassifier(**params).fit(X[:180], y[:180], X_val=X[180:], y_val=y[180:])
     model = FtrlClassifier(early_stopping=True, **params)
-    refit, plain = FtrlClassifier._refit, getattr(FtrlClassifier, where)
+    refit, plain = FtrlClassifier._refit, getattr(of, where)
 
-    def failing(self, *args):
-        plain(self, *args)
+    def failing(*args, **kwargs):
+        plain(*args, **kwargs)
         raise error
 
     def failing_refit(self, *args):
-        monkeypatch.setattr(FtrlClassifier, where, failing)
+        monkeypatch.setattr(of, where, failing)
         refit(self, *args)
 
     monkeypatch.setattr(FtrlClassifier, "_refit", failing_refit)
@@ -155,9 +159,9 @@ def test_held_out_rows_have_the_classes_in_proportion(monkeypatch):
     X, y = noisy(400)
     y = np.arange(400) < 40
     seen = []
-    plain = FtrlClassifier._mean_loss
+    plain = Learner.mean_loss
     monkeypatch.setattr(
-        FtrlClassifier, "_mean_loss", lambda self, batch: seen.append(batch) or plain(self, batch)
+        Learner, "mean_loss", lambda self, batch, *args: seen.append(batch) or plain(self, batch)
     )
     FtrlClassifier(early_stopping=True, max_iter=1, tol=None).fit(X, y)
     assert seen[0].targets[seen[0].order].sum() == 4
@@ -182,24 +186,25 @@ RULES = {  # what "auto" holds out of so many rows
 @pytest.mark.parametrize("n_rows", RULES)
 def test_auto_holds_out_what_the_number_of_rows_asks_for(n_rows):
     usual, where_halves_may_not = RULES[n_rows]
-    rows = _base.Batch(None, np.arange(n_rows), np.arange(n_rows) % 2, np.ones(n_rows))
-    assert FtrlClassifier()._judges(rows) == FtrlRegressor()._judges(rows) == usual
+    rows = Batch(None, np.arange(n_rows), np.arange(n_rows) % 2, np.ones(n_rows))
+    assert _passes.judges(FtrlClassifier(), rows) == _passes.judges(FtrlRegressor(), rows) == usual
     for params in [{"shuffle": False}, {"warm_start": True}, {"scoring": "roc_auc"}]:
-        assert FtrlClassifier(**params)._judges(rows) == where_halves_may_not
+        assert _passes.judges(FtrlClassifier(**params), rows) == where_halves_may_not
     for params in [{"max_iter": 1}, {"tol": None}, {"early_stopping": False}]:
-        assert FtrlClassifier(**params)._judges(rows) is None
-    assert FtrlClassifier(early_stopping=True, tol=None)._judges(rows) == "part"
+        assert _passes.judges(FtrlClassifier(**params), rows) is None
+    assert _passes.judges(FtrlClassifier(early_stopping=True, tol=None), rows) == "part"
 
 
 @pytest.fixture
 def passes(monkeypatch):
     """Return what the kernel is told to learn from here on: the state, and the batch."""
-    seen, plain = [], _base.BaseFtrl._learn
-    monkeypatch.setattr(
-        _base.BaseFtrl,
-        "_learn",
-        lambda self, batch: seen.append((self._state.ctypes.data, batch)) or plain(self, batch),
-    )
+    seen, plain = [], Learner.learn
+
+    def learn(self, batch, **kwargs):
+        seen.append((self.state.ctypes.data, batch))
+        return plain(self, batch, **kwargs)
+
+    monkeypatch.setattr(Learner, "learn", learn)
     return seen
 
 
@@ -289,7 +294,7 @@ def test_fit_warns_where_halves_would_have_gone_on():
 @pytest.mark.parametrize(("gains", "warns"), [(18, False), (19, True), (20, True)])
 def test_fit_warns_if_the_loss_fell_in_the_last_tenth_of_the_passes(gains, warns, monkeypatch):
     curve = iter([*range(100, 100 - gains, -1), *[200] * 20])
-    monkeypatch.setattr(FtrlClassifier, "_learn", lambda *_: next(curve))
+    monkeypatch.setattr(Learner, "learn", lambda *_, **__: next(curve))
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         FtrlClassifier(early_stopping=False, max_iter=20).fit(*noisy())
@@ -298,7 +303,7 @@ def test_fit_warns_if_the_loss_fell_in_the_last_tenth_of_the_passes(gains, warns
 
 def test_patience_is_five_passes_where_nothing_is_held_out(monkeypatch):
     curve = iter([8, 7, 6, 5, 4, 3, 2, *[9] * 20])
-    monkeypatch.setattr(FtrlClassifier, "_learn", lambda *_: next(curve))
+    monkeypatch.setattr(Learner, "learn", lambda *_, **__: next(curve))
     assert FtrlClassifier(early_stopping=False, max_iter=27).fit(*noisy()).n_iter_ == 12
 
 
@@ -315,15 +320,15 @@ def test_a_start_is_given_to_both_halves():
 @pytest.mark.parametrize(("calls", "learned"), [(3, 2), (4, 2), (5, 3)])
 def test_an_interrupt_while_halves_learn_leaves_the_model_of_the_first(monkeypatch, calls, learned):
     X, y = noisy(101)
-    count, plain = iter(range(1, 100)), FtrlClassifier._learn
+    count, plain = iter(range(1, 100)), Learner.learn
 
-    def interrupted(self, batch):
-        loss = plain(self, batch)
+    def interrupted(self, batch, **kwargs):
+        loss = plain(self, batch, **kwargs)
         if next(count) == calls:
             raise KeyboardInterrupt
         return loss
 
-    monkeypatch.setattr(FtrlClassifier, "_learn", interrupted)
+    monkeypatch.setattr(Learner, "learn", interrupted)
     model = FtrlClassifier(random_state=0)
     with pytest.raises(KeyboardInterrupt):
         model.fit(X, y)

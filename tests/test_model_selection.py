@@ -29,7 +29,7 @@ from sklearn.neural_network import MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sklearn_ftrl import FtrlClassifier, FtrlRegressor, _base
+from sklearn_ftrl import FtrlClassifier, FtrlRegressor, _learner
 from sklearn_ftrl._kernel import REGRESSOR_LOSSES
 from sklearn_ftrl.model_selection import (
     ProgressiveValidationDisplay,
@@ -137,16 +137,16 @@ def test_the_batch_size_changes_no_bit_of_ftrl_s_predictions(batch_size):
 def test_blocks_of_the_kernel_change_no_bit(learning_rate, monkeypatch):
     model = classifier(learning_rate=learning_rate)
     whole = progressive_val_predict(model, X, Y, sample_weight=WEIGHTS)
-    monkeypatch.setattr(_base, "BLOCK", 30)
+    monkeypatch.setattr(_learner, "BLOCK", 30)
     parts = progressive_val_predict(model, X, Y, sample_weight=WEIGHTS)
     np.testing.assert_array_equal(whole, parts)
 
 
 def test_one_thread_learns_whatever_n_jobs_is(monkeypatch):
-    in_threads, n_threads = _base._in_threads, []
-    monkeypatch.setattr(_base, "WORK_OF_A_THREAD", 1)
+    in_threads, n_threads = _learner._in_threads, []
+    monkeypatch.setattr(_learner, "WORK_OF_A_THREAD", 1)
     monkeypatch.setattr(
-        _base,
+        _learner,
         "_in_threads",
         lambda function, calls: n_threads.append(len(calls)) or in_threads(function, calls),
     )

@@ -11,18 +11,18 @@ from joblib import parallel_config
 from oracle import FEW, random_rows, random_targets
 from scipy import sparse
 
-from sklearn_ftrl import FtrlClassifier, FtrlRegressor, _base
+from sklearn_ftrl import FtrlClassifier, FtrlRegressor, _learner
 
 
 @pytest.fixture(autouse=True)
 def eager(monkeypatch):
     """Give a thread even the smallest work; return the parts that kernels were called with."""
-    monkeypatch.setattr(_base, "WORK_OF_A_THREAD", 1)
+    monkeypatch.setattr(_learner, "WORK_OF_A_THREAD", 1)
     parts = []
     for name in ["learn_few", "learn_many"]:
-        kernel = getattr(_base, name)
+        kernel = getattr(_learner, name)
         monkeypatch.setattr(
-            _base, name, lambda *args, kernel=kernel: parts.append(args[1]) or kernel(*args)
+            _learner, name, lambda *args, kernel=kernel: parts.append(args[1]) or kernel(*args)
         )
     return parts
 
@@ -144,7 +144,7 @@ def test_an_interrupt_waits_for_the_threads(monkeypatch):
         _thread.interrupt_main()
         sent.set()
 
-    monkeypatch.setattr(_base, "learn_few", kernel)
+    monkeypatch.setattr(_learner, "learn_few", kernel)
     handler = signal.signal(signal.SIGINT, signal.default_int_handler)  # jobs of a shell have none
     threading.Thread(target=interrupt).start()
     try:

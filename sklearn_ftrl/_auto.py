@@ -1,0 +1,87 @@
+"""What "auto" stands for: learning rate and beta by the first rows and their targets."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ._kernel import count_features, square_of_sum, squares
+
+FIRST_ROWS = 100.0  # of a feature, at most: after these beta no longer holds back
+SAMPLE = 1000  # rows that the mean row is found from
+
+
+class Scales(NamedTuple):
+    """What "auto" stands for: the coefficients' rate and beta, and the intercept's in them."""
+
+    n_rows: int  # that they were found in
+    rate: float
+    beta: float
+    intercept_rate: float
+    intercept_beta: float
+    intercept: np.ndarray | None  # to start from
+
+
+NO_ROWS = Scales(0, 1.0, 1.0, 1.0, 1.0, None)
+
+
+def find_scales(batch, n_features, of_targets, *, power, n_passes, fit_intercept, by_largest):
+    """Return what "auto" stands for by these rows.
+
+    A weight has the unit of the raw prediction by that of x, a gradient that of the loss's
+    slope times that of x: so the numbers follow the scales of x, y and sample weights, at
+    any power of n. The intercept is a feature that is as large as those of X. What all rows
+    have in common is its to learn: lengths are measured from the mean row.
+
+    ``of_targets`` gives the scales of raw predictions and of the loss's slope, and intercepts
+    to start from, by targets and weights. ``by_largest``: the longest row sets the rate.
+    """
+    squared = np.empty(batch.order.size)
+    n_numbers, roots = squares(batch.rows, batch.order, squared)
+    n_rows = np.count_nonzero(squared)
+    if not squared.size:
+        return NO_ROWS
+    empty = not n_numbers
+    if empty:  # what is found is for the intercept, and for now
+        squared[:], n_numbers, roots = 1.0, squared.size, squared.size
+    weights, n_passes = batch.weights[batch.order], int(n_passes)
+    with np.errstate(all="ignore"):
+        raw, slope, intercept = of_targets(batch.targets[batch.order], weights)
+        raw *= min(n_passes, 16) ** -0.25  # few passes must get there
+        square = squared.max() if by_largest else squared.sum() / np.count_nonzero(squared)
+        if fit_intercept:
+            square *= _spread(batch, squared, n_features)
+        x = np.sqrt(squared.sum() / n_numbers)
+        slope *= weights.mean()
+        gradient = slope * (roots / n_numbers) ** 2
+        if n_passes > 1:  # the first rows of many shall weigh no more than the others
+            used = np.zeros(n_features, bool)
+            n_used = max(1, count_features(batch.rows, batch.order, used))
+            gradient *= np.sqrt(min(n_passes, n_numbers / n_used / 2.0, FIRST_ROWS))
+        scales = Scales(
+            n_rows,
+            rate=raw / np.sqrt(square) * (slope * x) ** (power - 1.0),
+            beta=gradient**power,
+            intercept_rate=x ** (2.0 - power),
+            intercept_beta=slope**power,
+            intercept=intercept,
+        )
+    in_range = [1e-150 < size < 1e150 for size in scales[1:5]]
+    if not (all(in_range) and (intercept is None or np.isfinite(intercept).all())):
+        if empty:
+            return NO_ROWS
+        raise ValueError(
+            'X, y or sample_weight is too large or too small for learning_rate="auto" or '
+            'beta="auto".'
+        )
+    return scales
+
+
+def _spread(batch, squared, n_features):
+    """Return the mean square of rows about their mean, by that about 0: 1/9 to 1."""
+    filled = some = batch.order[squared > 0.0]
+    if filled.size > SAMPLE:  # at random: rows may be sorted, or periodic
+        some = np.random.default_rng(0).choice(filled, SAMPLE, replace=False)
+    n_some = np.float64(some.size)
+    square = square_of_sum(batch.rows, some, np.zeros(n_features)) / n_some**2
+    of_mean = square / squared.sum() * filled.size - 1.0 / n_some  # one row has no spread
+    return np.clip(1.0 - filled.size / squared.size * of_mean, 1.0 / 9.0, 1.0)

@@ -1,0 +1,344 @@
+"""A linear model that learns: z and root n, what turns them into weights, rows learned."""
+
+import itertools
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy import sparse
+
+from . import _state
+from ._kernel import FEW, Clip, Loss, Prox, learn_few, learn_many, multiply, total_loss
+
+# A running kernel does not hear Ctrl-C: weights learned between two looks, about 0.1 s.
+BLOCK = 2**23
+WORK_OF_A_THREAD = 2**18  # weights, some milliseconds: less does not pay for a thread's start
+NOTHING = _state.read_only(np.empty(0))  # in the place of targets and weights
+
+
+class Numbers(NamedTuple):
+    """What a model learns and reads its weights with, beside its state."""
+
+    loss: Loss
+    rate: Any  # a float, or a function of the step number
+    prox: Prox
+    intercept_prox: Prox
+    clip: Clip | None
+    fit_intercept: bool
+
+
+class FreedError(ValueError, AttributeError):
+    """Raised for z and n of a model without them; hasattr takes it for an AttributeError."""
+
+
+class Weights:
+    """A linear model that does not learn any more: its weights, dense or CSR, and intercepts.
+
+    ``scales`` is what "auto" stood for, which a model keeps and does not read.
+    """
+
+    def __init__(self, coef, intercept, learner):
+        self.coef, self.intercept = coef, intercept
+        self.numbers, self.scales = learner.numbers, learner.scales
+        self.alpha, self.t = learner.alpha, learner.t
+
+    @property
+    def dtype(self):
+        return self.coef.dtype
+
+    @property
+    def shape(self):
+        return self.coef.shape
+
+    def weights(self):
+        """Return the weights as an array of shape (n_features, n_outputs), float64."""
+        if not sparse.issparse(self.coef):
+            return np.array(self.coef.T, np.float64, order="C")  # which is not read-only
+        weights = np.zeros(self.coef.shape[::-1])  # its memory comes with use
+        weights[self.coef.indices, self.coef.nonzero()[0]] = self.coef.data
+        return weights
+
+    def intercepts(self):
+        """Return the intercepts, of shape (n_outputs,)."""
+        return self.intercept
+
+    def predict(self, rows, order, n_threads=1):
+        """Return the linear predictor of rows in this order, of shape (n_rows, n_outputs)."""
+        if sparse.issparse(self.coef) and rows.data.size < self.coef.nnz:
+            weights = _look_up(self.coef, rows.indices)
+            own = _state.read_only(np.arange(rows.data.size, dtype=rows.indices.dtype))
+            return _product(rows._replace(indices=own), order, weights, self.intercept, n_threads)
+        return _product(rows, order, self.weights(), self.intercept, n_threads)
+
+    def learned(self):
+        """Raise the error of a model that has no z and n."""
+        raise FreedError("z and n are not available: sparsify freed them.")
+
+
+class Learner:
+    """A linear model that learns rows, one step each, by FTRL-Proximal.
+
+    ``state`` and ``intercept_state`` hold z and root n, ``t`` counts the rows learned, and
+    ``alpha`` is the learning rate of the last step, with which weights are read.
+    """
+
+    def __init__(self, state, intercept_state, numbers, scales=None, t=0):
+        self.state, self.intercept_state = state, intercept_state
+        self.numbers, self.scales, self.t = numbers, scales, t
+        self.alpha = self.rates(0)[-1]
+
+    @classmethod
+    def new(cls, n_features, n_outputs, dtype, n, numbers, scales=None):
+        """Return a model that has learned nothing; n is that of each coordinate."""
+        return cls(
+            _state.start(n_features, n_outputs, dtype, n),
+            _state.start(1, n_outputs, np.float64, n),
+            numbers,
+            scales,
+        )
+
+    @property
+    def dtype(self):
+        return self.state.dtype
+
+    @property
+    def shape(self):
+        return self.state.shape[2], self.state.shape[0]
+
+    def learned(self):
+        """Return this model, which has z and n."""
+        return self
+
+    def with_numbers(self, numbers, scales):
+        """Return a model with other numbers that shares the state."""
+        state, intercept_state = self.state, self.intercept_state
+        if not state.flags.writeable:  # from a file that is mapped into memory
+            state, intercept_state = state.copy(), intercept_state.copy()
+        return Learner(state, intercept_state, numbers, scales, self.t)
+
+    def forget_intercept(self, n):
+        """Forget the intercepts and the rows, which were empty; the state is that of no row."""
+        self.intercept_state = _state.start(1, self.state.shape[2], np.float64, n)
+        self.t = 0
+        self.alpha = self.rates(0)[-1]
+
+    def is_sound(self, shape):
+        """Return whether the arrays are what the kernel writes to without looking."""
+        n_outputs, n_features = shape
+        shapes = [(n_features, 2, n_outputs), (1, 2, n_outputs)]
+        return all(
+            isinstance(array, np.ndarray)
+            and array.shape == shape
+            and array.dtype in (np.float64, dtype)
+            and array.flags.c_contiguous
+            for array, shape, dtype in zip(
+                [self.state, self.intercept_state], shapes, "fd", strict=True
+            )
+        )
+
+    def copy(self, into=None):
+        """Return a model with a state of its own, in the arrays of an earlier copy if given."""
+        if into is None:
+            arrays = [_state.zeros(a.shape, a.dtype) for a in (self.state, self.intercept_state)]
+        else:
+            arrays = [into.state, into.intercept_state]
+        arrays[0][:], arrays[1][:] = self.state, self.intercept_state
+        copy = Learner(*arrays, self.numbers, self.scales, self.t)
+        copy.alpha = self.alpha
+        return copy
+
+    def set_weights(self, weights):
+        """Set z so that the weights are these, of shape (n_outputs, n_features)."""
+        _state.set_weights(self.state, weights, self.alpha, self.numbers.prox)
+
+    def set_intercepts(self, intercepts):
+        """Set z so that the intercepts are these, of shape (n_outputs,)."""
+        prox = self.numbers.intercept_prox
+        self.intercept_state = self.intercept_state.copy()  # which others may share
+        _state.set_weights(self.intercept_state, intercepts[:, np.newaxis], self.alpha, prox)
+
+    def rates(self, n_steps):
+        """Return the learning rates of the next steps, that of the step before in front."""
+        rate = self.numbers.rate
+        if not callable(rate):
+            return np.array([rate])
+        steps = np.arange(self.t - 1, self.t + n_steps).clip(0)
+        rates = np.asarray(rate(steps), np.float64)
+        if rates.shape != steps.shape:
+            raise ValueError(
+                f"learning_rate returned an array of shape {rates.shape} for step numbers of "
+                f"shape {steps.shape}."
+            )
+        if not (np.isfinite(rates).all() and rates.min() > 0):
+            raise ValueError("learning_rate returned a rate that is not finite or not above 0.")
+        return rates
+
+    def learn(self, batch, raws=None, n_threads=1):
+        """Make one pass in this order; return the weighted mean of the losses before learning.
+
+        With ``raws``, for the raw predictions before learning, rows are learned one by one and
+        the order may contain rows of weight 0.
+        """
+        rows, order, _, weights = batch
+        row_cost = self.state.shape[2] * (1 + rows.data.size // (rows.indptr.size - 1))
+        n_threads = _n_threads(n_threads, row_cost * order.size) if raws is None else 1
+        step = max(1, n_threads * BLOCK // row_cost)
+        total = 0.0
+        for start in range(0, order.size, step):
+            block = order[start : start + step]
+            rates = self.rates(block.size if raws is None else np.count_nonzero(weights[block]))
+            learned = np.zeros((n_threads, 1), np.int64)
+            calls = [
+                (
+                    batch._replace(order=block[a:b]),
+                    self.numbers.loss,
+                    rates if rates.size == 1 else rates[a : b + 1],
+                    raws,
+                    learned[k],
+                )
+                for k, (a, b) in enumerate(_split(block.size, n_threads))
+            ]
+            try:
+                results = _in_threads(self._pass, calls)
+            finally:  # Ctrl-C is raised when the rows are learned
+                n_learned = learned.sum()
+                self.t += int(n_learned)
+                self.alpha = rates[min(n_learned, rates.size - 1)]
+            for loss, failed in results:
+                total += loss
+                if failed >= 0:
+                    raise ValueError(
+                        f"The loss or gradient of row {failed} is not finite, or too large "
+                        "for the state. Lower learning_rate, raise beta, or scale X and y. The "
+                        "model keeps what it has learned: t_ counts the rows."
+                    )
+        return total / (weights[order].sum() or 1.0)
+
+    def _pass(self, batch, loss, rates, raws, learned):
+        """Call the kernel."""
+        n_outputs = self.state.shape[2]
+        arguments = (
+            *batch,
+            loss,
+            rates,
+            self.numbers.prox,
+            self.numbers.intercept_prox,
+            self.numbers.clip,
+            self.numbers.fit_intercept,
+            self.state.reshape(-1),
+            self.intercept_state[0],
+            raws,
+            learned,
+        )
+        if n_outputs > FEW:
+            return learn_many(*arguments)
+        return learn_few(*arguments, None if n_outputs == 1 else n_outputs)
+
+    def predict(self, rows, order, n_threads=1):
+        """Return the linear predictor of rows in this order, of shape (n_rows, n_outputs)."""
+        if rows.data.size >= self.state.shape[0]:
+            return _product(rows, order, self.weights(), self.intercepts(), n_threads)
+        raws = np.empty((rows.indptr.size - 1, self.state.shape[2]))  # spare a look at all weights
+        batch = rows, order, NOTHING, NOTHING
+        self._pass(batch, None, np.array([self.alpha]), raws, np.zeros(1, np.int64))
+        return raws[order]
+
+    def mean_loss(self, batch, n_threads=1):
+        """Return the weighted mean of the losses, learning nothing."""
+        y, weights = batch.targets[batch.order], batch.weights[batch.order]
+        raws = self.predict(batch.rows, batch.order, n_threads)
+        loss = total_loss(self.numbers.loss, y, weights, raws) / weights.sum()
+        if not np.isfinite(loss):
+            raise ValueError(
+                "The loss of the rows held out is not finite. Lower learning_rate, raise beta, or "
+                "scale X and y."
+            )
+        return loss
+
+    def weights(self):
+        """Return the weights as an array of shape (n_features, n_outputs), float64."""
+        return _state.coefficients(self.state, self.alpha, self.numbers.prox)
+
+    def intercepts(self):
+        """Return the intercepts, of shape (n_outputs,)."""
+        prox = self.numbers.intercept_prox
+        weights = _state.coefficients(self.intercept_state, self.alpha, prox)
+        return _state.read_only(finite(weights[0], np.float64))
+
+    def step_bounds(self, rows):
+        """Return how far a gradient of 1 would move the linear predictor of each row."""
+        n_rows = rows.indptr.size - 1
+        row = np.repeat(np.arange(n_rows), np.diff(rows.indptr))
+        x, features = rows.data[: row.size].astype(np.float64), rows.indices[: row.size]
+        touched = x != 0
+        row, x, features = row[touched], x[touched], features[touched]
+        steps = x**2 * _state.rates(self.state, features, self.alpha, self.numbers.prox)[:, 0]
+        bounds = np.bincount(row, steps, n_rows).astype(np.float64)  # of no numbers, of ints
+        if self.numbers.fit_intercept:
+            prox = self.numbers.intercept_prox
+            bounds += _state.rates(self.intercept_state, [0], self.alpha, prox)[0, 0]
+        return bounds
+
+    def sums(self, start):
+        """Return what this model has learned since the start, as numbers that add up."""
+        return [
+            _state.sums(self.state, start.state, self.numbers.prox),
+            _state.sums(self.intercept_state, start.intercept_state, self.numbers.intercept_prox),
+            self.t - start.t,
+        ]
+
+    def merged(self, sums):
+        """Return the model of the sums of all parts that have started from this one."""
+        coefs, intercepts, learned = sums
+        prox, intercept_prox = self.numbers.prox, self.numbers.intercept_prox
+        state = _state.merged(self.state, coefs, prox)
+        intercept = _state.mean(self.intercept_state, intercepts, self.alpha, intercept_prox)
+        model = Learner(state, intercept, self.numbers, self.scales, self.t + learned)
+        model.alpha = self.alpha
+        return model
+
+
+def finite(weights, dtype):
+    """Return weights in this type, which has to hold them."""
+    with np.errstate(over="ignore"):
+        weights = weights.astype(dtype, copy=False)
+    if not np.isfinite(weights).all():
+        raise ValueError(f"A weight is too large for {dtype}. Lower learning_rate or scale X.")
+    return weights
+
+
+def _product(rows, order, weights, intercepts, n_threads):
+    """Return the rows in this order times the weights, plus the intercepts."""
+    raws = np.full((order.size, intercepts.size), intercepts)
+    parts = _split(order.size, _n_threads(n_threads, rows.data.size * raws.shape[1]))
+    _in_threads(multiply, [(rows, order[a:b], weights, raws[a:b]) for a, b in parts])
+    return raws
+
+
+def _look_up(coef, indices):
+    """Return the weights of these features, a row each, from a CSR matrix."""
+    weights = np.zeros((indices.size, coef.shape[0]))
+    for output, (start, stop) in enumerate(itertools.pairwise(coef.indptr)):
+        if start < stop:
+            columns = coef.indices[start:stop]
+            at = np.searchsorted(columns, indices).clip(max=stop - start - 1)
+            weights[:, output] = np.where(columns[at] == indices, coef.data[start + at], 0.0)
+    return weights
+
+
+def _n_threads(most, work):
+    """Return how many threads may share the learning or reading of so many weights."""
+    return max(1, min(most, work // WORK_OF_A_THREAD))
+
+
+def _split(n_rows, n_parts):
+    """Return the starts and stops of parts of nearly equal sizes."""
+    return list(itertools.pairwise(n_rows * part // n_parts for part in range(n_parts + 1)))
+
+
+def _in_threads(function, calls):
+    """Return the results of calls that run at the same time."""
+    if len(calls) == 1:
+        return [function(*calls[0])]
+    with ThreadPoolExecutor(len(calls)) as threads:  # Ctrl-C waits for them too
+        return list(threads.map(function, *zip(*calls, strict=True)))

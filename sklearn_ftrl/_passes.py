@@ -1,0 +1,180 @@
+"""Passes over rows: their order, who judges them, when they end."""
+
+import time
+from numbers import Real
+
+import numpy as np
+from scipy import sparse
+from sklearn.base import is_classifier
+from sklearn.metrics import check_scoring
+from sklearn.model_selection import train_test_split
+from sklearn.utils import _safe_indexing, column_or_1d
+
+# What early_stopping="auto" holds out:
+ENOUGH_ROWS = 20  # nothing of fewer
+MANY_ROWS = 5000  # up to here each of two halves, of more a part
+SOME_ROWS = 200  # where halves may not judge each other, a part of more than these
+MIN_PATIENCE = 5  # passes
+
+
+class Passes:
+    """Passes of learners over their rows, judged after each, until there is no gain.
+
+    ``parts`` are pairs of a learner and its batch. ``judge``, if there is one, is a function of
+    the learners; ``best`` is then the first of them after the best pass.
+    """
+
+    def __init__(self, estimator, parts, judge, random_state, max_iter, tol):
+        self.parts, self.judge, self.random_state = parts, judge, random_state
+        self.max_iter, self.tol = max_iter, tol
+        self.shuffle, self.patience = estimator.shuffle, estimator.n_iter_no_change
+        self.sign = -1 if estimator.scoring else 1
+        self.n_threads, self.verbose = estimator._n_threads(), estimator.verbose
+        self.shares = shares([batch for _, batch in parts])
+        self.loss_curve, self.validation_curve = [], []
+        self.n_iter = self.best_iter = 0
+        self.best_loss, self.enough, self.best = np.inf, 0.0, None
+
+    def make_one(self):
+        """Make one pass and judge it."""
+        start = time.perf_counter()
+        if self.shuffle:
+            self.parts = [
+                (learner, batch._replace(order=self.random_state.permutation(batch.order)))
+                for learner, batch in self.parts
+            ]
+        losses = [learner.learn(batch, n_threads=self.n_threads) for learner, batch in self.parts]
+        loss = self.shares @ losses
+        self.n_iter += 1
+        self.loss_curve.append(loss)
+        report = f"Epoch {self.n_iter}: loss {loss:.6g}"
+        if self.judge:
+            self.validation_curve.append(self.judge([learner for learner, _ in self.parts]))
+            loss = self.sign * self.validation_curve[-1]
+            report += f", validation {self.validation_curve[-1]:.6g}"
+        if self.verbose:
+            print(f"{report}, {time.perf_counter() - start:.2f} s")
+        if self.n_iter == 1:
+            self.enough = (self.tol or 0.0) * abs(loss)
+        if self.n_iter == 1 or loss < self.best_loss - self.enough:
+            self.best_loss, self.best_iter = loss, self.n_iter
+            if self.judge:
+                self.best = self.parts[0][0].copy(into=self.best)
+
+    @property
+    def without_gain(self):
+        """Whether the last passes have not lowered the loss."""
+        patience = self.patience
+        if patience == "auto":  # steps shrink with time: a later gain takes longer
+            patience = max(MIN_PATIENCE, self.best_iter if self.judge else 0)
+        return self.tol is not None and self.n_iter - self.best_iter >= patience
+
+    @property
+    def still_fell(self):
+        """Whether max_iter came while the loss still fell."""
+        late = 10 * (self.max_iter - self.best_iter)
+        return self.tol is not None and not self.without_gain and 1 < self.max_iter > late
+
+
+def shares(batches):
+    """Return the weights of batches as parts of 1."""
+    weights = np.array([batch.weights[batch.order].sum() for batch in batches])
+    return weights / weights.sum()
+
+
+def judges(estimator, batch):
+    """Return which rows held out find the number of passes: "halves", a "part" or None."""
+    if estimator.early_stopping != "auto":
+        return "part" if estimator.early_stopping else None
+    if estimator.tol is None or estimator.max_iter == 1:  # the number is known
+        return None
+    n_rows = batch.order.size
+    one_of_two = estimator.shuffle and estimator.scoring is None and not estimator.warm_start
+    if n_rows <= MANY_ROWS and one_of_two:
+        return "halves" if _with_others(estimator, batch).size >= ENOUGH_ROWS else None
+    return "part" if n_rows > SOME_ROWS else None
+
+
+def hold_out(estimator, batch, X, y, sample_weight, random_state):
+    """Return the rows to learn, and a function that judges a model by the others."""
+    order, strata = batch.order, None
+    fraction = estimator.validation_fraction
+    if estimator.shuffle and is_classifier(estimator):
+        with_others = _with_others(estimator, batch)
+        order = with_others if with_others.size else order
+        n_classes = np.unique(batch.targets[order]).size
+        smaller = min(fraction, 1 - fraction) * order.size
+        strata = batch.targets[order] if n_classes <= smaller else None
+    try:
+        learned, held_out = train_test_split(
+            order,
+            test_size=fraction,
+            shuffle=estimator.shuffle,
+            stratify=strata,
+            random_state=random_state,
+        )
+    except ValueError as error:
+        raise ValueError(
+            f"early_stopping with validation_fraction={fraction} cannot hold "
+            f"out a part of {order.size} rows of weight above 0: {error}"
+        ) from error
+    if order.size < batch.order.size:  # the only row of a class is learned
+        learned = np.r_[learned, np.setdiff1d(batch.order, order)]
+    if estimator.scoring is None:
+        judge = mean_loss(estimator, batch._replace(weights=sample_weight, order=held_out))
+    else:
+        X = X.tocsr() if sparse.issparse(X) else X
+        judge = score(estimator, *(_safe_indexing(a, held_out) for a in (X, y, sample_weight)))
+    return batch._replace(order=learned), judge
+
+
+def halve(estimator, batch, sample_weight, random_state):
+    """Return two halves of the rows to learn, and a function by which each judges the other.
+
+    The only row of a class is in both, and judges neither.
+    """
+    order = random_state.permutation(_with_others(estimator, batch))
+    if is_classifier(estimator):  # classes in proportion
+        order = order[np.argsort(batch.targets[order], kind="stable")]
+    alone = np.setdiff1d(batch.order, order)
+    halves = [batch._replace(order=np.r_[order[own::2], alone]) for own in (0, 1)]
+    # Contiguous orders, for which code is compiled already.
+    others = [batch._replace(order=order[own::2].copy(), weights=sample_weight) for own in (1, 0)]
+    judged, n_threads = shares(others), estimator._n_threads()
+
+    def judge(learners):
+        losses = map(lambda learner, rows: learner.mean_loss(rows, n_threads), learners, others)
+        return judged @ list(losses)
+
+    return halves, judge
+
+
+def _with_others(estimator, batch):
+    """Return the rows whose class has other rows: it can be judged without them."""
+    if not is_classifier(estimator):
+        return batch.order
+    _, class_of, counts = np.unique(
+        batch.targets[batch.order], return_inverse=True, return_counts=True
+    )
+    return batch.order[counts[class_of] > 1]
+
+
+def mean_loss(estimator, batch):
+    """Return a function that judges a model by its mean loss."""
+    n_threads = estimator._n_threads()
+    return lambda learners: learners[0].mean_loss(batch, n_threads)
+
+
+def score(estimator, X, y, sample_weight):
+    """Return a function that scores the estimator's model as ``scoring`` says."""
+    scorer = check_scoring(estimator, scoring=estimator.scoring)
+    y = column_or_1d(y) if np.ndim(y) == 2 else y
+    weights = {} if np.ptp(sample_weight) == 0 else {"sample_weight": sample_weight}
+
+    def judge(_):
+        value = scorer(estimator, X, y, **weights)
+        if not (isinstance(value, Real) and np.isfinite(value)):
+            raise ValueError(f"scoring={estimator.scoring!r} has to give a number, got {value!r}.")
+        return value
+
+    return judge

@@ -1,0 +1,156 @@
+"""The border: X, y and sample weights as the kernel takes them."""
+
+from numbers import Real
+from typing import NamedTuple
+
+import numpy as np
+from scipy import sparse
+from sklearn.utils import assert_all_finite, check_array
+from sklearn.utils.validation import validate_data
+
+from ._kernel import Rows, inspect_rows
+
+NO_NUMBER = (  # what numpy says of strings, of dicts, and of dates beside numbers
+    "could not convert string",
+    "argument must be a string or a real number",
+    "could not be promoted",
+)
+
+
+class Batch(NamedTuple):
+    """Rows with their targets and weights, and the order in which to take them."""
+
+    rows: Rows
+    order: np.ndarray
+    targets: np.ndarray
+    weights: np.ndarray
+
+
+def batch(X, targets, weights):
+    """Return the rows whose weight is above 0, in the order given."""
+    order = np.flatnonzero(weights != 0)
+    return Batch(as_rows(X), order, _frozen(targets, np.float64), _frozen(weights, np.float64))
+
+
+def check_rows(estimator, X, y, sample_weight, **checks):
+    """Return X, y and sample weights as checked arrays."""
+    with np.errstate(invalid="ignore"):  # scikit-learn's sum warns where huge numbers cancel
+        X, y = validate(estimator, X, y, **checks)
+    check_finite(X, estimator)
+    return X, y, check_sample_weight(sample_weight, X.shape[0])
+
+
+def validate(estimator, *arrays, **checks):
+    """Return X, and y if given, as scikit-learn checks them; say which columns are no numbers."""
+    try:
+        return validate_data(
+            estimator, *arrays, accept_sparse="csr", ensure_all_finite=False, **checks
+        )
+    except (ValueError, TypeError) as error:
+        if not any(words in str(error) for words in NO_NUMBER):
+            raise
+        X = arrays[0]
+        if hasattr(X, "column_names"):  # of pyarrow, whose columns are arrays
+            columns = [name for name in X.column_names if not _is_numeric(X.select([name]))]
+        else:
+            columns = [name for name in getattr(X, "columns", []) if not _is_numeric(X[[name]])]
+        raise type(error)(
+            f"{error}. X must be numbers{f', and columns {columns} are not' if columns else ''}. "
+            "ColumnHasher makes them of a table, HashingVectorizer of texts, FeatureHasher of "
+            "dicts."
+        ) from error
+
+
+def _is_numeric(column):
+    try:
+        check_array(column, dtype=np.float64, ensure_all_finite=False)
+    except (ValueError, TypeError):
+        return False
+    return np.asarray(column).dtype.kind not in "mM"  # dates are, but beside numbers
+
+
+def numbers(array, name):
+    """Return an array as float64; errors say its name."""
+    try:
+        return check_array(array, dtype=np.float64, ensure_2d=False, input_name=name)
+    except (ValueError, TypeError) as error:
+        if not any(words in str(error) for words in NO_NUMBER):
+            raise
+        raise type(error)(f"{name} must be numbers: {error}") from error
+
+
+def check_finite(X, estimator):
+    """Raise scikit-learn's error for NaN and inf in X; one product finds them sooner."""
+    data = X.data if sparse.issparse(X) else X.ravel(order="K")
+    with np.errstate(all="ignore"):  # scikit-learn's sum warns too
+        if not np.isfinite(np.dot(data, data)):
+            assert_all_finite(data, estimator_name=type(estimator).__name__, input_name="X")
+
+
+def check_sample_weight(sample_weight, n_samples):
+    """Return the weights as float64: finite, 0 or more, one a row."""
+    if sample_weight is None:
+        return np.ones(n_samples)
+    if isinstance(sample_weight, Real):
+        sample_weight = np.full(n_samples, sample_weight)
+    sample_weight = numbers(sample_weight, "sample_weight")
+    if sample_weight.ndim != 1:
+        raise ValueError(
+            f"Sample weights must be a scalar or a 1D array, got {sample_weight.ndim}D."
+        )
+    if sample_weight.size != n_samples:
+        raise ValueError(f"sample_weight.shape == {sample_weight.shape}, expected {(n_samples,)}!")
+    if sample_weight.min() < 0:
+        raise ValueError("Negative values in data passed to `sample_weight`.")
+    return sample_weight
+
+
+def check_sum(weights):
+    """Raise if sample weights are too large to be added up."""
+    with np.errstate(over="ignore"):
+        if not np.isfinite(weights.sum()):
+            raise ValueError("Sample weights are too large: their sum is not finite.")
+
+
+def check_init(init, name, shape):
+    """Return initial weights as an array of this shape; one output needs no axis."""
+    if sparse.issparse(init):
+        init = init.toarray()
+    init = np.atleast_1d(init)
+    init = numbers(init, name)
+    if init.shape != shape and (1, *init.shape) != shape:
+        raise ValueError(f"{name}.shape == {init.shape}, expected {shape}!")
+    return init.reshape(shape)
+
+
+def as_rows(X):
+    """Return X, dense or CSR, as the kernel takes it; the caller's arrays stay as they are."""
+    if not sparse.issparse(X):
+        some = X[:1000]
+        if 2 * np.count_nonzero(some) > some.size:  # zeros may stay: no row touches their weights
+            starts = np.arange(0, X.size + 1, X.shape[1])
+            return Rows(_frozen(X.ravel()), None, _frozen(starts), X.shape[1])
+        X = sparse.csr_array(X)
+    index_dtype = X.indices.dtype if X.indices.dtype in (np.int32, np.int64) else np.int64
+    data = _frozen(X.data, X.dtype)
+    indices = _frozen(X.indices, index_dtype)
+    indptr = _frozen(X.indptr, np.int64)
+    if indptr.size != X.shape[0] + 1 or data.size != indices.size:
+        raise ValueError("X is not a valid CSR matrix: data, indices and indptr do not fit.")
+    longest, increasing = inspect_rows(indices, indptr, X.shape[1])
+    if longest < 0:
+        raise ValueError(
+            "X is not a valid CSR matrix: an entry of indptr or indices is out of range."
+        )
+    if not increasing:
+        X = sparse.csr_array((data, indices, indptr), shape=X.shape, copy=True)
+        X.sum_duplicates()
+        return as_rows(X)
+    return Rows(data, indices, indptr, longest)
+
+
+def _frozen(array, dtype=None):
+    """Return a read-only, contiguous view or copy: one numba type whatever the caller has."""
+    view = np.ascontiguousarray(array, dtype).view()
+    view.flags.writeable = False
+    return view
