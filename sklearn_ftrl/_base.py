@@ -8,19 +8,18 @@ from typing import ClassVar
 
 import numpy as np
 from joblib import effective_n_jobs
-from scipy import sparse
 from sklearn import get_config
-from sklearn.base import BaseEstimator, _fit_context
-from sklearn.exceptions import ConvergenceWarning, InconsistentVersionWarning
+from sklearn.base import _fit_context
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import get_scorer_names
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted
 
-from . import _passes, _rows, _state
+from . import _passes, _rows
 from ._auto import NO_ROWS, Scales, find_scales
-from ._kernel import CLASSIFIER_LOSSES, REGRESSOR_LOSSES, Clip, Prox
-from ._learner import Learner, Numbers, Weights, finite
+from ._fitted import FittedFtrl
+from ._kernel import Clip, Prox
+from ._learner import Learner, Numbers, Weights
 
 try:
     from sklearn.callback import CallbackSupportMixin
@@ -41,13 +40,9 @@ except ImportError:  # scikit-learn below 1.9
 
 
 HISTORY = ("n_iter_", "best_iter_", "loss_curve_", "validation_curve_", "progressive_loss_")
-LOSS_NAMES = {code: name for name, code in (CLASSIFIER_LOSSES | REGRESSOR_LOSSES).items()}
-DOC_PAGE = (  # of the API reference
-    "https://sklearn-ftrl.readthedocs.io/en/stable/generated/{estimator_module}.{estimator_name}.html"
-)
 
 
-class BaseFtrl(CallbackSupportMixin, BaseEstimator):
+class BaseFtrl(CallbackSupportMixin, FittedFtrl):
     """What FtrlClassifier and FtrlRegressor have in common.
 
     A subclass knows its losses (``_loss``), outputs (``_n_outputs``) and weights (``_weigh``),
@@ -55,8 +50,6 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
     arrays of shape (n_outputs, n_features) their public shape (``_shaped``).
     """
 
-    _doc_link_module = "sklearn_ftrl"
-    _doc_link_template = DOC_PAGE
     _parameter_constraints: ClassVar[dict] = {
         "learning_rate": [
             StrOptions({"auto"}),
@@ -390,33 +383,6 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
         rate = rate if callable(rate) else float(rate)
         return Numbers(self._loss(), rate, prox, intercept_prox, clip, bool(self.fit_intercept))
 
-    def __sklearn_is_fitted__(self):
-        return "_learner" in vars(self)
-
-    def __getstate__(self):
-        return super().__getstate__() | {"_sklearn_ftrl_version": _version()}
-
-    def __setstate__(self, state):
-        state = dict(state)
-        saved_by = state.pop("_sklearn_ftrl_version", "unknown")
-        if saved_by != _version():
-            warning = InconsistentVersionWarning(
-                estimator_name=type(self).__name__,
-                current_sklearn_version=f"{_version()} of sklearn-ftrl",
-                original_sklearn_version=saved_by,
-            )
-            warnings.warn(warning, stacklevel=2)
-        if "_state" in state or "_coef" in state:
-            raise ValueError(
-                f"This {type(self).__name__} was saved by an earlier sklearn-ftrl, {saved_by}, and "
-                "is kept in another way now. Fit it again."
-            )
-        super().__setstate__(state)
-        if isinstance(state.get("_learner"), Learner):  # the kernel writes there without looking
-            shape = self._n_outputs(), self.n_features_in_
-            if not self._learner.is_sound(shape):
-                raise ValueError(f"This {type(self).__name__} is damaged: its state is not valid.")
-
     def _validate_params(self):
         if get_config()["skip_parameter_validation"]:
             return
@@ -438,141 +404,3 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
         if self.n_jobs is None:  # 1 under joblib.parallel_config too: the same bits every time
             return 1
         return effective_n_jobs(self.n_jobs)
-
-    def _raw_predictions(self, X):
-        """Return the linear predictor, of shape (n_samples, n_outputs)."""
-        check_is_fitted(self)
-        learner = self._learner
-        X = _rows.validate(self, X, dtype=learner.dtype, reset=False)
-        if not sparse.issparse(X):
-            with np.errstate(all="ignore"):
-                raws = X @ learner.weights() + learner.intercepts()
-        else:
-            raws = learner.predict(_rows.as_rows(X), np.arange(X.shape[0]), self._n_threads())
-        if not np.isfinite(raws).all():  # so do NaN and inf in X show, in much fewer numbers
-            _rows.check_finite(X, self)
-            raise ValueError("A linear predictor is not finite: X or the weights are too large.")
-        return raws
-
-    @property
-    def _learned_loss(self):
-        return LOSS_NAMES[self._learner.numbers.loss.code]
-
-    @property
-    def coef_(self):
-        check_is_fitted(self)
-        learner = self._learner
-        if isinstance(learner, Weights):
-            return learner.coef if sparse.issparse(learner.coef) else self._shaped(learner.coef)
-        return _state.read_only(self._shaped(finite(learner.weights().T, learner.dtype)))
-
-    @property
-    def intercept_(self):
-        check_is_fitted(self)
-        return self._learner.intercepts()
-
-    @property
-    def learning_rate_(self):
-        check_is_fitted(self)
-        return float(self._learner.alpha)
-
-    @property
-    def beta_(self):
-        check_is_fitted(self)
-        return self._learner.numbers.prox.beta
-
-    @property
-    def t_(self):
-        check_is_fitted(self)
-        return self._learner.t
-
-    @property
-    def z_(self):
-        return self._shaped(_state.z(self._learned().state))
-
-    @property
-    def n_(self):
-        return self._shaped(_state.n(self._learned().state))
-
-    @property
-    def intercept_z_(self):
-        return _state.z(self._learned().intercept_state)[:, 0]
-
-    @property
-    def intercept_n_(self):
-        return _state.n(self._learned().intercept_state)[:, 0]
-
-    def _learned(self):
-        """Return the learner; a ValueError where sparsify has freed it."""
-        check_is_fitted(self)
-        return self._learner.learned()
-
-    def sparsify(self):
-        """Keep the non-zero coefficients alone, as a CSR matrix; there is no way back.
-
-        z and n are freed. The model predicts as before, but for the rounding of float32;
-        ``partial_fit`` and the attributes ``z_``, ``n_``, ``intercept_z_`` and ``intercept_n_``
-        raise a ValueError.
-
-        Returns
-        -------
-        self : object
-            The estimator, with a sparse ``coef_`` of shape (n_outputs, n_features).
-        """
-        check_is_fitted(self)
-        arrays = get_config().get("sparse_interface") == "sparray"
-        to_csr = sparse.csr_array if arrays else sparse.csr_matrix
-        learner = self._learner
-        if isinstance(learner, Weights):
-            coef = learner.coef
-        else:
-            coef = finite(learner.weights().T, learner.dtype)
-        self._learner = Weights(to_csr(coef), learner.intercepts(), learner)
-        return self
-
-    def densify(self):
-        """Turn the ``coef_`` of a sparsified model into a dense array.
-
-        Returns
-        -------
-        self : object
-            The estimator. One that was not sparsified stays as it is.
-        """
-        check_is_fitted(self)
-        learner = self._learner
-        if isinstance(learner, Weights) and sparse.issparse(learner.coef):
-            coef = _state.read_only(learner.coef.toarray())
-            self._learner = Weights(coef, learner.intercept, learner)
-        return self
-
-    def _get_fitted_attr_html(self, doc_link=""):
-        """Describe the fitted attributes; of those derived from the state, the shape alone."""
-        plain = BaseEstimator()
-        vars(plain).update(vars(self))
-        plain.t_ = self.t_
-        table = plain._get_fitted_attr_html(doc_link)
-        table.estimator_class = type(self)
-        learner = self._learner
-        if isinstance(learner, Weights):
-            outlines = {"coef_": learner.coef, "intercept_": learner.intercept}
-        else:
-            n_outputs, n_features = learner.shape
-            weights = np.broadcast_to(learner.dtype.type(0), (n_outputs, n_features))
-            intercepts = np.broadcast_to(0.0, n_outputs)
-            outlines = dict.fromkeys(["coef_", "z_", "n_"], self._shaped(weights)) | dict.fromkeys(
-                ["intercept_", "intercept_z_", "intercept_n_"], intercepts
-            )
-        for name, outline in outlines.items():
-            table[name] = {
-                "type_name": type(outline).__name__,
-                "shape": outline.shape,
-                "dtype": outline.dtype,
-                "value": ...,
-            }
-        return table
-
-
-def _version():
-    from . import __version__  # which is there when the package is, not while it is imported
-
-    return __version__

@@ -18,8 +18,8 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _num_samples, check_is_fitted
 
 from . import _merge
-from ._base import DOC_PAGE
 from ._classifier import FtrlClassifier, _gives_probabilities
+from ._fitted import DOC_PAGE
 from ._regressor import FtrlRegressor
 
 __all__ = ["DaskFtrlClassifier", "DaskFtrlRegressor"]

@@ -18,7 +18,7 @@ from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
 from sklearn.utils import check_array, murmurhash3_32
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 
-from ._base import DOC_PAGE
+from ._fitted import DOC_PAGE
 from ._hashing import hash_texts, weave
 
 __all__ = ["ColumnHasher"]
