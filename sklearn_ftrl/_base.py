@@ -172,7 +172,10 @@ class BaseFtrl(CallbackSupportMixin, FittedFtrl):
         if held_out == "halves":
             batches, judge = _passes.halve(self, batch, sample_weight, random_state)
         elif held_out == "part":
-            learned, judge = _passes.hold_out(self, batch, X, y, sample_weight, random_state)
+            classes = getattr(draft, "classes_", None)
+            learned, judge = _passes.hold_out(
+                self, batch, X, y, sample_weight, random_state, classes
+            )
             batches = [learned]
         learners = [learner, *(learner.copy() for _ in batches[1:])]
         for name in HISTORY:
@@ -252,6 +255,10 @@ class BaseFtrl(CallbackSupportMixin, FittedFtrl):
             raise ValueError(
                 "partial_fit needs z and n, which sparsify freed. Sparsify a copy of the model, "
                 "or call fit."
+            )
+        if self.early_stopping is True:
+            raise ValueError(
+                "early_stopping=True is for fit: partial_fit holds no rows out. Set it to False."
             )
         draft = copy.copy(self)  # what is refused before a row is learned changes nothing
         batch, _ = draft._take(X, y, sample_weight, before, **classes)

@@ -83,10 +83,21 @@ class FittedFtrl(BaseEstimator):
             return learner.coef if sparse.issparse(learner.coef) else self._shaped(learner.coef)
         return _state.read_only(self._shaped(finite(learner.weights().T, learner.dtype)))
 
+    @coef_.setter
+    def coef_(self, _):
+        raise AttributeError(
+            "coef_ is read from z and n. Start from weights of your own by "
+            "fit(X, y, coef_init=..., intercept_init=...)."
+        )
+
     @property
     def intercept_(self):
         check_is_fitted(self)
         return self._learner.intercepts()
+
+    @intercept_.setter
+    def intercept_(self, value):
+        self.coef_ = value
 
     @property
     def learning_rate_(self):

@@ -602,6 +602,29 @@ def weights(state, alpha, prox, out):
             out[j, c] = weight(state[j, Z, c], state[j, ROOT_N, c], inverse_alpha, prox)
 
 
+@njit
+def change_curvature(state, alpha, prox, new_alpha, new_prox):
+    """Keep the weights where the rate, beta or power change: write their z to the state.
+
+    What l1 holds at 0 keeps its z: evidence is not lost. Return the largest abs(z), or inf
+    where a weight has nothing to stand on, a curvature of 0.
+    """
+    largest = 0.0
+    for j in range(state.shape[0]):
+        for c in range(state.shape[2]):
+            z, root_n = np.float64(state[j, Z, c]), np.float64(state[j, ROOT_N, c])
+            beyond_l1 = z - min(max(z, -prox.l1), prox.l1)
+            old = (prox.beta + n_to_the_p(root_n, prox.power)) / (alpha * prox.rate) + prox.l2
+            if beyond_l1 == 0.0 or not old > 0.0:
+                continue
+            n_to_the_new_p = n_to_the_p(root_n, new_prox.power)
+            new = (new_prox.beta + n_to_the_new_p) / (new_alpha * new_prox.rate) + prox.l2
+            kept = z - beyond_l1 + beyond_l1 * (new / old) if new > 0.0 else np.inf
+            largest = max(largest, abs(kept))
+            state[j, Z, c] = kept
+    return largest
+
+
 @njit(fastmath=REORDER)
 def multiply(rows, order, w, out):
     """Add to out, of shape (order.size, n_outputs), the product of the rows with weights w."""

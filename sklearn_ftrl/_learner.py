@@ -110,11 +110,28 @@ class Learner:
         return self
 
     def with_numbers(self, numbers, scales):
-        """Return a model with other numbers that shares the state."""
-        state, intercept_state = self.state, self.intercept_state
-        if not state.flags.writeable:  # from a file that is mapped into memory
-            state, intercept_state = state.copy(), intercept_state.copy()
-        return Learner(state, intercept_state, numbers, scales, self.t)
+        """Return a model with other numbers and the same weights.
+
+        It shares the state, if the weights need no other z. A schedule goes on: weights are read
+        at the rate of its last step.
+        """
+        model = Learner(self.state, self.intercept_state, numbers, scales, self.t)
+        if not (callable(numbers.rate) and numbers.rate == self.numbers.rate):
+            old = self.numbers
+            model.state = _state.with_kept_weights(
+                self.state, self.alpha, old.prox, model.alpha, numbers.prox
+            )
+            model.intercept_state = _state.with_kept_weights(
+                self.intercept_state,
+                self.alpha,
+                old.intercept_prox,
+                model.alpha,
+                numbers.intercept_prox,
+            )
+        for name in ["state", "intercept_state"]:
+            if not getattr(model, name).flags.writeable:  # from a file mapped into memory
+                setattr(model, name, getattr(model, name).copy())
+        return model
 
     def forget_intercept(self, n):
         """Forget the intercepts and the rows, which were empty; the state is that of no row."""

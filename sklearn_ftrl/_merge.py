@@ -2,6 +2,7 @@
 
 import copy
 import functools
+import itertools
 import operator
 
 import numpy as np
@@ -11,6 +12,10 @@ from ._base import HISTORY, BaseFtrl
 from ._kernel import Prox
 
 ALIKE = ["initial_accumulator_value", "fit_intercept", "clipvalue", "clipnorm", "global_clipnorm"]
+ADVICE = (
+    "Give numbers, or a start: learning_rate and beta of all parts, or one model that has learned "
+    "some rows and from copies of which the parts go on."
+)
 
 
 def merge(estimators, *, start=None):
@@ -101,10 +106,7 @@ def merge(estimators, *, start=None):
         check_same(first, estimator)
     scales = first._learner.scales
     if start is None and scales and (scales.n_rows or scales.intercept is not None):
-        raise ValueError(
-            'The parts found the numbers of "auto" by themselves. Give numbers, or a start that '
-            "has found them, and start the parts from copies of it."
-        )
+        raise ValueError(f'The parts found the numbers of "auto" by themselves. {ADVICE}')
     learner = first._blank(first._learner) if start is None else start._learner
     model = copy.copy(first if start is None else start)
     for name in HISTORY:
@@ -119,18 +121,19 @@ def check_same(one, other):
     names = [*Prox._fields, *(f"{name} of the intercept" for name in Prox._fields)]
     learners = one._learner, other._learner
     numbers = (learner.numbers.prox + learner.numbers.intercept_prox for learner in learners)
-    for what, a, b in [
+    for what, a, b, *advice in [
         ("classes", type(one), type(other)),
         ("loss", one._loss(), other._loss()),
         ("loss learned", one._learned_loss, other._learned_loss),
-        ("learning_rate_", one.learning_rate_, other.learning_rate_),
-        *zip(names, *numbers, strict=True),
+        ("learning_rate_", one.learning_rate_, other.learning_rate_, ADVICE),
+        *zip(names, *numbers, itertools.repeat(ADVICE)),
         *((name, getattr(one, name), getattr(other, name)) for name in ALIKE),
         ("shapes of the state", *(learner.state.shape for learner in learners)),
         ("dtypes", *(learner.dtype for learner in learners)),
     ]:
         if a != b:
-            raise ValueError(f"The {what} of models to be merged differ: {a} and {b}.")
+            message = f"The {what} of models to be merged differ: {a} and {b}."
+            raise ValueError(" ".join([message, *advice]))
     for name in ["classes_", "feature_names_in_"]:
         a, b = (getattr(model, name, None) for model in (one, other))
         if not np.array_equal(a, b):

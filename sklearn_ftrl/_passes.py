@@ -1,6 +1,7 @@
 """Passes over rows: their order, who judges them, when they end."""
 
 import time
+import warnings
 from numbers import Real
 
 import numpy as np
@@ -95,7 +96,7 @@ def judges(estimator, batch):
     return "part" if n_rows > SOME_ROWS else None
 
 
-def hold_out(estimator, batch, X, y, sample_weight, random_state):
+def hold_out(estimator, batch, X, y, sample_weight, random_state, classes):
     """Return the rows to learn, and a function that judges a model by the others."""
     order, strata = batch.order, None
     fraction = estimator.validation_fraction
@@ -120,6 +121,14 @@ def hold_out(estimator, batch, X, y, sample_weight, random_state):
         ) from error
     if order.size < batch.order.size:  # the only row of a class is learned
         learned = np.r_[learned, np.setdiff1d(batch.order, order)]
+    if is_classifier(estimator) and not estimator.shuffle:
+        unseen = np.setdiff1d(batch.targets[held_out], batch.targets[learned]).astype(int)
+        if unseen.size:
+            warnings.warn(
+                f"Early stopping holds out the last rows as shuffle=False, and with them all rows "
+                f"of the classes {classes[unseen].tolist()}: no model learns these until the "
+                "refit. Mix the rows, or give X_val."
+            )
     if estimator.scoring is None:
         judge = mean_loss(estimator, batch._replace(weights=sample_weight, order=held_out))
     else:

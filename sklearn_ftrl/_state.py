@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from ._kernel import ROOT_N, Z, weights
+from ._kernel import ROOT_N, Z, change_curvature, weights
 
 
 def start(n_features, n_outputs, dtype, n):
@@ -45,6 +45,30 @@ def set_weights(state, w, alpha, prox):
     if not np.abs(z).max() <= np.finfo(state.dtype).max:  # NaN too
         raise ValueError(f"Starting weights are too large for {state.dtype}.")
     state[:, Z] = z
+
+
+def with_kept_weights(state, alpha, prox, new_alpha, new_prox):
+    """Return the state that has these weights at another rate, beta and power.
+
+    It is the same array where these are the same. l1 and l2 are those of before.
+    """
+    if (alpha * prox.rate, prox.beta, prox.power) == (
+        new_alpha * new_prox.rate,
+        new_prox.beta,
+        new_prox.power,
+    ):
+        return state
+    state = state.copy()
+    with np.errstate(over="ignore"):
+        largest = change_curvature(state, alpha, prox, new_alpha, new_prox)
+    if largest == np.inf:
+        raise ValueError(
+            "The weights cannot be kept with this learning_rate and beta: at beta=0 and l2=0 a "
+            "weight needs gradients that it came from. Give beta above 0."
+        )
+    if not largest <= float(np.finfo(state.dtype).max):
+        raise ValueError(f"The weights are too large for {state.dtype} at this learning_rate.")
+    return state
 
 
 def sums(state, start, prox):

@@ -403,7 +403,7 @@ def test_partial_fit_forgets_what_a_fit_before_was_judged_by():
     X, y = noisy()
     model = FtrlClassifier(early_stopping=True, **FEW).fit(X, y)
     assert len(model.validation_curve_) == 3
-    model.partial_fit(X, y)
+    model.set_params(early_stopping=False).partial_fit(X, y)
     assert not hasattr(model, "validation_curve_")
     assert not hasattr(model, "best_iter_")
 
@@ -511,3 +511,17 @@ def test_a_score_that_is_no_number_is_refused(value):
     model = FtrlClassifier(early_stopping=True, scoring=lambda *_: value)
     with pytest.raises(ValueError, match=f"scoring=.* has to give a number, got {value!r}"):
         model.fit(random_rows(), random_targets())
+
+
+def test_partial_fit_refuses_early_stopping():
+    X, y = noisy()
+    with pytest.raises(ValueError, match="partial_fit holds no rows out"):
+        FtrlClassifier(early_stopping=True).partial_fit(X, y, classes=[0, 1])
+
+
+def test_a_class_whose_rows_are_all_held_out_is_named():
+    X, y = noisy()
+    labels = np.array(["a", "b", "c"])[np.where(np.arange(200) < 190, y, 2)]
+    model = FtrlClassifier(shuffle=False, early_stopping=True, **FEW)
+    with pytest.warns(UserWarning, match=r"all rows of the classes \['c'\]"):
+        model.fit(X, labels)

@@ -251,3 +251,9 @@ def test_what_is_no_model_is_refused():
         merge([FtrlClassifier()])
     with pytest.raises(ValueError, match="sparsify freed"):
         merge([fitted().sparsify()])
+
+
+def test_the_error_for_models_of_default_settings_says_what_to_do():
+    parts = [learn(FtrlClassifier(), slice(k, None, 2)) for k in range(2)]
+    with pytest.raises(ValueError, match=r"differ.*Give numbers, or a start"):
+        merge(parts)

@@ -85,7 +85,8 @@ class Watcher:
     """A callback that keeps what it is told, and stops or fails on the last of its epochs."""
 
     def __init__(self, epochs=99, error=None):
-        self.epochs, self.error, self.models, self.torn_down = epochs, error, [], False
+        self.epochs, self.error, self.torn_down = epochs, error, False
+        self.models, self.begun = [], []
 
     def setup(self, estimator, context):
         """Do nothing."""
@@ -94,8 +95,10 @@ class Watcher:
         """Remember it."""
         self.torn_down = True
 
-    def on_fit_task_begin(self, estimator, context):
-        """Do nothing."""
+    def on_fit_task_begin(self, estimator, context, *, fitted_estimator=None):
+        """Keep the rows that the model has learned before an epoch."""
+        if context.task_name == "epoch":
+            self.begun.append(fitted_estimator.t_)
 
     def on_fit_task_end(self, estimator, context, *, fitted_estimator=None):
         """Keep the model; say or raise what was ordered."""
@@ -116,6 +119,7 @@ def test_a_callback_sees_the_model_of_each_epoch():
         alone = FtrlClassifier(max_iter=n, **params).fit(random_rows(), random_targets())
         np.testing.assert_array_equal(seen.coef_, alone.coef_)
         assert (seen.t_, len(seen.loss_curve_)) == (60 * n, n)
+    assert watcher.begun == [0, 60, 120, 180]
     assert watcher.torn_down
 
 

@@ -1,0 +1,176 @@
+"""The model that learns, without an estimator around it."""
+
+import numpy as np
+import pytest
+from oracle import NUMBERS, random_rows, random_targets
+
+from sklearn_ftrl import FtrlClassifier
+from sklearn_ftrl._kernel import CLASSIFIER_LOSSES, Loss, Prox
+from sklearn_ftrl._learner import Learner, Numbers
+from sklearn_ftrl._rows import batch
+
+PROX = Prox(1.0, 1.0, 0.3, 0.2, None, None)
+
+
+def numbers(rate=0.5, prox=PROX, **intercept):
+    free = {"l1": 0.0, "l2": 0.0} | intercept
+    return Numbers(
+        Loss(CLASSIFIER_LOSSES["log_loss"], 0.0), rate, prox, prox._replace(**free), None, True
+    )
+
+
+def learner(n_outputs=1, dtype=np.float64, **given):
+    """Return a model that has learned sixty rows, and the rows."""
+    X = random_rows(dtype=dtype)
+    model = Learner.new(X.shape[1], n_outputs, dtype, 0.0, numbers(**given))
+    rows = batch(X, random_targets(n_classes=max(2, n_outputs)), np.ones(60))
+    model.learn(rows)
+    return model, rows
+
+
+CHANGES = {
+    "rate": {"rate": 0.05},
+    "beta": {"prox": PROX._replace(beta=7.0)},
+    "power": {"prox": PROX._replace(power=0.7)},
+    "all": {"rate": 2.0, "prox": PROX._replace(beta=0.0, power=1.4)},
+    "the intercept's": {"rate": 0.5, "beta": 3.0},
+}
+
+
+@pytest.mark.parametrize("n_outputs", [1, 3, 12])
+@pytest.mark.parametrize("change", CHANGES)
+def test_other_numbers_keep_the_weights(change, n_outputs):
+    model, _ = learner(n_outputs)
+    other = model.with_numbers(numbers(**CHANGES[change]), None)
+    np.testing.assert_allclose(other.weights(), model.weights(), rtol=1e-12)
+    np.testing.assert_allclose(other.intercepts(), model.intercepts(), rtol=1e-12)
+    assert np.any(model.weights())
+
+
+def test_evidence_below_l1_is_kept_where_the_rate_changes():
+    model, _ = learner(prox=PROX._replace(l1=2.0))
+    z = model.state[:, 0]
+    zero = np.abs(z) <= 2.0
+    assert zero.any()
+    assert not zero.all()
+    other = model.with_numbers(numbers(rate=0.1, prox=PROX._replace(l1=2.0)), None)
+    np.testing.assert_array_equal(other.state[:, 0][zero], z[zero])
+
+
+def test_new_l1_and_l2_act_on_the_z_that_old_ones_have_kept():
+    model, _ = learner()
+    kept = model.with_numbers(numbers(rate=0.1), None)
+    other = model.with_numbers(numbers(rate=0.1, prox=PROX._replace(l1=1.0, l2=5.0)), None)
+    np.testing.assert_array_equal(other.state, kept.state)
+    assert np.count_nonzero(other.weights()) < np.count_nonzero(kept.weights())
+
+
+@pytest.mark.parametrize("given", [{}, {"prox": PROX._replace(l1=4.0, l2=1.0)}])
+def test_the_state_is_shared_where_the_weights_need_no_other_z(given):
+    model, _ = learner()
+    other = model.with_numbers(numbers(**given), None)
+    assert np.shares_memory(other.state, model.state)
+    assert np.shares_memory(other.intercept_state, model.intercept_state)
+
+
+def test_other_numbers_leave_the_model_as_it_is():
+    model, _ = learner()
+    before = model.state.copy()
+    model.with_numbers(numbers(rate=0.01), None)
+    np.testing.assert_array_equal(model.state, before)
+
+
+def falling(steps):
+    return 0.5 / np.sqrt(1.0 + steps)
+
+
+def test_a_schedule_goes_on_with_the_same_z():
+    model, _ = learner(rate=falling)
+    other = model.with_numbers(numbers(rate=falling), None)
+    assert np.shares_memory(other.state, model.state)
+    assert other.alpha == falling(59)
+
+
+def test_a_number_after_a_schedule_keeps_the_weights_of_its_last_step():
+    model, _ = learner(rate=falling)
+    other = model.with_numbers(numbers(rate=2.0), None)
+    np.testing.assert_allclose(other.weights(), model.weights(), rtol=1e-12)
+
+
+def test_a_weight_without_gradients_needs_beta_or_l2():
+    model = Learner.new(3, 1, np.float64, 0.0, numbers(prox=PROX._replace(l2=0.0)))
+    model.set_weights(np.ones((1, 3)))
+    with pytest.raises(ValueError, match="Give beta above 0"):
+        model.with_numbers(numbers(prox=PROX._replace(beta=0.0, l2=0.0)), None)
+
+
+def test_weights_that_a_smaller_rate_makes_too_large_for_float32_are_refused():
+    model, _ = learner(dtype=np.float32)
+    with pytest.raises(ValueError, match="too large for float32"):
+        model.with_numbers(numbers(rate=1e-45), None)
+
+
+@pytest.mark.parametrize("n_outputs", [1, 3, 12])
+def test_a_copy_learns_on_its_own(n_outputs):
+    model, rows = learner(n_outputs)
+    before, copy = model.state.copy(), model.copy()
+    copy.learn(rows)
+    np.testing.assert_array_equal(model.state, before)
+    assert (model.t, copy.t) == (60, 120)
+
+
+def test_a_copy_goes_into_the_arrays_of_an_earlier_one():
+    model, rows = learner()
+    first = model.copy()
+    model.learn(rows)
+    second = model.copy(into=first)
+    assert np.shares_memory(first.state, second.state)
+    np.testing.assert_array_equal(second.state, model.state)
+
+
+# The same through the estimator
+
+
+def test_a_new_rate_is_for_the_steps_to_come():
+    X, y = random_rows(), random_targets()
+    model = FtrlClassifier(**NUMBERS, l1=0.1).partial_fit(X, y, classes=[0, 1])
+    coef, intercept = model.coef_, model.intercept_
+    model.set_params(learning_rate=0.05).partial_fit(
+        X[:0:-1][:1] * 0, y[:1], sample_weight=[1e-300]
+    )
+    np.testing.assert_allclose(model.coef_, coef, rtol=1e-12)
+    np.testing.assert_allclose(model.intercept_, intercept, rtol=1e-12)
+    assert model.learning_rate_ == 0.05
+
+
+@pytest.mark.parametrize("numbers", ["both", "learning_rate", "beta"])
+def test_the_numbers_of_auto_given_as_numbers_keep_weights_and_intercept(numbers):
+    X, y = random_rows(), random_targets()
+    model = FtrlClassifier().partial_fit(X, y, classes=[0, 1])
+    coef, intercept = model.coef_, model.intercept_
+    given = {"learning_rate": model.learning_rate_, "beta": model.beta_}
+    model.set_params(**{name: given[name] for name in given if numbers in ("both", name)})
+    model.partial_fit(X[:1] * 0, y[:1], sample_weight=[1e-300])
+    np.testing.assert_allclose(model.coef_, coef, rtol=1e-12)
+    np.testing.assert_allclose(model.intercept_, intercept, rtol=1e-12)
+
+
+def test_a_beta_that_no_weight_can_stand_on_is_refused_and_changes_nothing():
+    X, y = random_rows(), random_targets()
+    model = FtrlClassifier(**NUMBERS, max_iter=1, early_stopping=False)
+    model.fit(
+        np.eye(12), np.arange(12) % 2, coef_init=np.ones((1, 12)), sample_weight=[1e-200] * 12
+    )
+    z = model.z_
+    model.set_params(beta=0.0)
+    with pytest.raises(ValueError, match="Give beta above 0"):
+        model.partial_fit(X, y)
+    np.testing.assert_array_equal(model.z_, z)
+    assert model.beta_ == 1.0
+
+
+def test_weights_are_set_by_coef_init_and_say_so():
+    model = FtrlClassifier(**NUMBERS).partial_fit(random_rows(), random_targets(), classes=[0, 1])
+    for name in ["coef_", "intercept_"]:
+        with pytest.raises(AttributeError, match="coef_init"):
+            setattr(model, name, np.ones(12))
