@@ -18,9 +18,11 @@ SKOPS_TRUSTED = [
     "sklearn_ftrl._kernel.Clip",
     "sklearn_ftrl._kernel.Loss",
     "sklearn_ftrl._kernel.Prox",
+    "sklearn_ftrl._kernel.Rows",
     "sklearn_ftrl._learner.Learner",
     "sklearn_ftrl._learner.Numbers",
     "sklearn_ftrl._learner.Weights",
     "sklearn_ftrl._regressor.FtrlRegressor",
+    "sklearn_ftrl._rows.Batch",
     "sklearn_ftrl.preprocessing.ColumnHasher",
 ]

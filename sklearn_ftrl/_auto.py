@@ -8,12 +8,12 @@ from ._kernel import count_features, square_of_sum, squares
 
 FIRST_ROWS = 100.0  # of a feature, at most: after these beta no longer holds back
 SAMPLE = 1000  # rows that the mean row is found from
+ENOUGH_FILLED, ENOUGH_ROWS = 100, 1000  # rows of a stream that "auto" waits for
 
 
 class Scales(NamedTuple):
     """What "auto" stands for: the coefficients' rate and beta, and the intercept's in them."""
 
-    n_rows: int  # that they were found in
     rate: float
     beta: float
     intercept_rate: float
@@ -21,7 +21,14 @@ class Scales(NamedTuple):
     intercept: np.ndarray | None  # to start from
 
 
-NO_ROWS = Scales(0, 1.0, 1.0, 1.0, 1.0, None)
+UNKNOWN = Scales(1.0, 1.0, 1.0, 1.0, None)  # of no rows
+
+
+def enough(batch):
+    """Return whether these first rows of a stream tell what "auto" stands for."""
+    squared = np.empty(batch.order.size)
+    squares(batch.rows, batch.order, squared)
+    return np.count_nonzero(squared) >= ENOUGH_FILLED or squared.size >= ENOUGH_ROWS
 
 
 def find_scales(batch, n_features, of_targets, *, power, n_passes, fit_intercept, by_largest):
@@ -37,11 +44,7 @@ def find_scales(batch, n_features, of_targets, *, power, n_passes, fit_intercept
     """
     squared = np.empty(batch.order.size)
     n_numbers, roots = squares(batch.rows, batch.order, squared)
-    n_rows = np.count_nonzero(squared)
-    if not squared.size:
-        return NO_ROWS
-    empty = not n_numbers
-    if empty:  # what is found is for the intercept, and for now
+    if not n_numbers:  # for want of rows that are not empty: features of size 1
         squared[:], n_numbers, roots = 1.0, squared.size, squared.size
     weights, n_passes = batch.weights[batch.order], int(n_passes)
     with np.errstate(all="ignore"):
@@ -58,17 +61,14 @@ def find_scales(batch, n_features, of_targets, *, power, n_passes, fit_intercept
             n_used = max(1, count_features(batch.rows, batch.order, used))
             gradient *= np.sqrt(min(n_passes, n_numbers / n_used / 2.0, FIRST_ROWS))
         scales = Scales(
-            n_rows,
             rate=raw / np.sqrt(square) * (slope * x) ** (power - 1.0),
             beta=gradient**power,
             intercept_rate=x ** (2.0 - power),
             intercept_beta=slope**power,
             intercept=intercept,
         )
-    in_range = [1e-150 < size < 1e150 for size in scales[1:5]]
+    in_range = [1e-150 < size < 1e150 for size in scales[:4]]
     if not (all(in_range) and (intercept is None or np.isfinite(intercept).all())):
-        if empty:
-            return NO_ROWS
         raise ValueError(
             'X, y or sample_weight is too large or too small for learning_rate="auto" or '
             'beta="auto".'

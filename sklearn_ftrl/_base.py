@@ -16,7 +16,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from . import _passes, _rows
-from ._auto import NO_ROWS, Scales, find_scales
+from ._auto import UNKNOWN, Scales, enough, find_scales
 from ._fitted import FittedFtrl
 from ._kernel import Clip, Prox
 from ._learner import Learner, Numbers, Weights
@@ -178,7 +178,7 @@ class BaseFtrl(CallbackSupportMixin, FittedFtrl):
             )
             batches = [learned]
         learners = [learner, *(learner.copy() for _ in batches[1:])]
-        for name in HISTORY:
+        for name in [*HISTORY, "_first_rows"]:
             vars(draft).pop(name, None)
         self.__dict__ = vars(draft)
         parts = list(zip(learners, batches, strict=True))
@@ -263,8 +263,31 @@ class BaseFtrl(CallbackSupportMixin, FittedFtrl):
         draft = copy.copy(self)  # what is refused before a row is learned changes nothing
         batch, _ = draft._take(X, y, sample_weight, before, **classes)
         if before is None or batch.order.size:
-            draft._learner = draft._ready(before, batch, n_passes=1)
+            begins = before is None or before.t == 0
+            if self._uses_auto() and (begins or hasattr(self, "_first_rows")):
+                draft._learn_first_rows(before, batch)
+            else:
+                vars(draft).pop("_first_rows", None)
+                draft._learner = draft._ready(before, batch, n_passes=1)
         return draft, batch
+
+    def _learn_first_rows(self, before, batch):
+        """Learn the rows that "auto" has waited with, anew, by the numbers that all rows say.
+
+        Keep these rows too, if they are not enough.
+        """
+        first = vars(self).pop("_first_rows", None)
+        if first is not None:
+            batch = _rows.joined(first, batch)
+        dtype = batch.rows.data.dtype if before is None else before.dtype
+        scales = self._find_scales(batch, n_passes=1) if batch.order.size else None
+        self._learner = self._new_learner(dtype, scales)
+        self._start_from(self._learner)
+        if first is not None:
+            self._learner.learn(first)
+        self._learner.rates(batch.order.size)
+        if batch.order.size and not enough(batch):
+            self._first_rows = _rows.joined(batch, batch._replace(order=batch.order[:0]))
 
     def _take(self, X, y, sample_weight, before, **classes):
         """Return what the kernel learns, and the weights without those of classes.
@@ -306,15 +329,13 @@ class BaseFtrl(CallbackSupportMixin, FittedFtrl):
 
     def _ready(self, before, batch, n_passes, coef_init=None, intercept_init=None):
         """Return the learner with the parameters of now, ready to learn the first of these rows."""
-        known = None if before is None else before.scales
-        goes_on = isinstance(before, Learner)
-        scales = self._scales(known, batch, n_passes, before.t if goes_on else 0)
-        if not goes_on:
-            learner = self._new_learner(batch.rows.data.dtype, scales)
-        else:
+        scales = None if before is None else before.scales
+        if scales is None and self._uses_auto():
+            scales = self._find_scales(batch, n_passes)
+        if isinstance(before, Learner):
             learner = before.with_numbers(self._numbers(scales), scales)
-            if known and scales and scales.n_rows > known.n_rows:
-                learner.forget_intercept(self.initial_accumulator_value)  # of empty rows alone
+        else:
+            learner = self._new_learner(batch.rows.data.dtype, scales)
         self._start_from(learner, coef_init, intercept_init)
         learner.rates(batch.order.size)  # a schedule that fails does so before a row is learned
         return learner
@@ -334,26 +355,24 @@ class BaseFtrl(CallbackSupportMixin, FittedFtrl):
             scales,
         )
 
-    def _start_from(self, learner, coef_init, intercept_init):
+    def _start_from(self, learner, coef_init=None, intercept_init=None):
         """Give a learner weights to start from: these, or the intercepts that "auto" has found."""
         n_outputs, n_features = learner.shape
-        scales = learner.scales or NO_ROWS
-        auto = self.learning_rate == "auto" and self.fit_intercept and learner.t == 0
-        if auto and scales.intercept is not None:
-            learner.set_intercepts(scales.intercept)
+        starts = self.learning_rate == "auto" and self.fit_intercept and learner.t == 0
+        if starts and learner.scales and learner.scales.intercept is not None:
+            learner.set_intercepts(learner.scales.intercept)
         if coef_init is not None:
             learner.set_weights(_rows.check_init(coef_init, "coef_init", (n_outputs, n_features)))
         if intercept_init is not None:
             init = _rows.check_init(intercept_init, "intercept_init", (n_outputs,))
             learner.set_intercepts(init)
 
-    def _scales(self, known, batch, n_passes, t):
-        """Return what "auto" stands for from here on; None where numbers are given."""
-        if known and known.n_rows:
-            return known
-        if "auto" not in (self.learning_rate, self.beta):
-            return None
-        scales = find_scales(
+    def _uses_auto(self):
+        return "auto" in (self.learning_rate, self.beta)
+
+    def _find_scales(self, batch, n_passes):
+        """Return what "auto" stands for by these rows."""
+        return find_scales(
             batch,
             self.n_features_in_,
             self._target_scales,
@@ -362,16 +381,14 @@ class BaseFtrl(CallbackSupportMixin, FittedFtrl):
             fit_intercept=self.fit_intercept,
             by_largest=self.loss == "poisson",
         )
-        return scales if scales.n_rows or t == 0 else known
 
     def _waits_for_rows(self):
-        """Return whether "auto" stands for nothing yet: all rows so far were empty."""
-        scales = self._learner.scales or NO_ROWS
-        return "auto" in (self.learning_rate, self.beta) and not scales.n_rows
+        """Return whether more rows may change what "auto" stands for."""
+        return self._uses_auto() and (self._learner.scales is None or hasattr(self, "_first_rows"))
 
     def _numbers(self, scales: Scales | None) -> Numbers:
         """Return what to learn with: set_params acts at the next fit or partial_fit."""
-        scales = scales or NO_ROWS
+        scales = scales or UNKNOWN
         rate, beta, intercept_rate, intercept_beta = self.learning_rate, self.beta, 1.0, self.beta
         if self.learning_rate == "auto":
             rate, intercept_rate = scales.rate, scales.intercept_rate

@@ -133,12 +133,6 @@ class Learner:
                 setattr(model, name, getattr(model, name).copy())
         return model
 
-    def forget_intercept(self, n):
-        """Forget the intercepts and the rows, which were empty; the state is that of no row."""
-        self.intercept_state = _state.start(1, self.state.shape[2], np.float64, n)
-        self.t = 0
-        self.alpha = self.rates(0)[-1]
-
     def is_sound(self, shape):
         """Return whether the arrays are what the kernel writes to without looking."""
         n_outputs, n_features = shape

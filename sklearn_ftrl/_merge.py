@@ -103,9 +103,13 @@ def merge(estimators, *, start=None):
             raise TypeError(f"merge is for FtrlClassifier and FtrlRegressor, not {estimator!r}.")
         check_is_fitted(estimator)
         estimator._learned()  # refuses a sparsified model
+        if hasattr(estimator, "_first_rows"):
+            raise ValueError(
+                'The numbers of "auto" wait for the first 100 rows, and a model to be merged has '
+                f"seen {estimator.t_}. {ADVICE}"
+            )
         check_same(first, estimator)
-    scales = first._learner.scales
-    if start is None and scales and (scales.n_rows or scales.intercept is not None):
+    if start is None and first._learner.scales is not None:
         raise ValueError(f'The parts found the numbers of "auto" by themselves. {ADVICE}')
     learner = first._blank(first._learner) if start is None else start._learner
     model = copy.copy(first if start is None else start)

@@ -32,6 +32,31 @@ def batch(X, targets, weights):
     return Batch(as_rows(X), order, _frozen(targets, np.float64), _frozen(weights, np.float64))
 
 
+def joined(first, second):
+    """Return the rows of two batches, in their orders, as one batch of CSR rows."""
+    parts = [_own(part) for part in (first, second)]
+    data, indices, sizes, targets, weights = (
+        np.concatenate(arrays) for arrays in zip(*parts, strict=True)
+    )
+    rows = Rows(
+        _frozen(data, first.rows.data.dtype),
+        _frozen(indices),
+        _frozen(np.r_[0, np.cumsum(sizes)], np.int64),
+        max(first.rows.longest, second.rows.longest),
+    )
+    return Batch(rows, np.arange(sizes.size), _frozen(targets), _frozen(weights))
+
+
+def _own(batch):
+    """Return data, indices and sizes of the rows of a batch, in its order, and their y."""
+    data, indices, indptr, _ = batch.rows
+    sizes = np.diff(indptr)[batch.order]
+    offsets = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    at = np.repeat(indptr[batch.order], sizes) + offsets
+    features = offsets.astype(np.int32) if indices is None else indices[at]
+    return data[at], features, sizes, batch.targets[batch.order], batch.weights[batch.order]
+
+
 def check_rows(estimator, X, y, sample_weight, **checks):
     """Return X, y and sample weights as checked arrays."""
     with np.errstate(invalid="ignore"):  # scikit-learn's sum warns where huge numbers cancel

@@ -1,16 +1,19 @@
 """learning_rate="auto" and beta="auto": the numbers that the first rows give."""
 
+import pickle
 import warnings
 
 import numpy as np
 import pytest
 from oracle import NUMBERS, random_rows, random_targets
 from scipy import sparse
+from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import log_loss
 
-from sklearn_ftrl import FtrlClassifier, FtrlRegressor
+from sklearn_ftrl import FtrlClassifier, FtrlRegressor, merge
 from sklearn_ftrl._kernel import CLASSIFIER_LOSSES, REGRESSOR_LOSSES
+from sklearn_ftrl._rows import batch
 
 FITTED = {"max_iter": 2, "tol": None, "shuffle": False}
 LOSSES = [
@@ -116,23 +119,157 @@ def test_one_number_may_be_given():
     assert (given.learning_rate_, given.beta_) == (auto.learning_rate_, 2.0)
 
 
-def test_the_first_batch_decides():
-    X, y = random_rows(), random_targets()
-    model = FtrlClassifier().partial_fit(X[:20], y[:20], classes=[0, 1])
+def test_the_call_that_brings_the_hundredth_row_decides():
+    X, y, _ = stream()
+    model = FtrlClassifier().partial_fit(X[:120], y[:120], classes=[0, 1])
     numbers = model.learning_rate_, model.beta_
-    model.partial_fit(100 * X[20:], y[20:])
+    model.partial_fit(100 * X[120:], y[120:])
     assert (model.learning_rate_, model.beta_) == numbers
 
 
-@pytest.mark.parametrize("estimator", [FtrlClassifier, FtrlRegressor])
-def test_first_rows_that_are_empty_or_weigh_nothing_decide_nothing(estimator):
-    X, y = random_rows(), 1000 + random_targets()
-    classes = {"classes": [1000, 1001]} if estimator is FtrlClassifier else {}
-    model = estimator().partial_fit(0 * X, y, **classes)
-    model.partial_fit(X, y, sample_weight=np.arange(60) % 2)
-    expected = estimator().partial_fit(X[1::2], y[1::2], **classes)
-    for name in ["learning_rate_", "beta_", "coef_", "intercept_", "intercept_n_", "t_"]:
+STREAMS = {
+    "log_loss": (FtrlClassifier(), {"classes": [0, 1]}),
+    "softmax": (FtrlClassifier(), {"classes": [0, 1, 2]}),
+    "class_weight": (FtrlClassifier(class_weight={0: 3.0}), {"classes": [0, 1]}),
+    "squared_error": (FtrlRegressor(), {}),
+    "poisson": (FtrlRegressor("poisson"), {}),
+    "a schedule": (FtrlRegressor(learning_rate=lambda t: 0.5 / np.sqrt(1 + t)), {}),
+    "a number": (FtrlRegressor(beta=2.0), {}),
+}
+
+
+def stream(dtype=np.float64, dense=False):
+    """Return rows, the 120th of which is the hundredth of positive weight, targets, weights."""
+    X, y = random_rows(300, dtype=dtype).toarray(), random_targets(300)
+    X[:, 0] = 1.0 + np.arange(300) % 2
+    weights = np.where(np.arange(300) % 6 == 0, 0.0, 1.0 + np.arange(300) % 3)
+    return X if dense else sparse.csr_array(X), y, weights
+
+
+def streamed(model, size, classes, **form):
+    """Return the model after a stream in chunks of this size."""
+    X, y, weights = stream(**form)
+    model = clone(model)
+    for k in range(0, 300, size):
+        rows = slice(k, k + size)
+        model.partial_fit(X[rows], y[rows], sample_weight=weights[rows], **classes)
+    return model
+
+
+def assert_same(model, expected):
+    for name in ["learning_rate_", "beta_", "z_", "n_", "intercept_z_", "intercept_n_", "t_"]:
         np.testing.assert_array_equal(getattr(model, name), getattr(expected, name))
+
+
+@pytest.mark.parametrize("size", [1, 10, 60])
+@pytest.mark.parametrize("kind", STREAMS)
+def test_the_first_rows_give_the_same_numbers_however_they_come(kind, size):
+    model, classes = STREAMS[kind]
+    assert_same(streamed(model, size, classes), streamed(model, 120, classes))
+
+
+@pytest.mark.parametrize("form", [{"dtype": np.float32}, {"dense": True}])
+def test_first_rows_of_other_forms_give_the_same_numbers(form):
+    model, classes = STREAMS["log_loss"]
+    assert_same(streamed(model, 10, classes, **form), streamed(model, 120, classes, **form))
+
+
+def test_rows_that_auto_waits_with_are_counted_once():
+    model = FtrlClassifier()
+    X, y = random_rows(90), random_targets(90)
+    for k in range(0, 90, 9):
+        model.partial_fit(X[k : k + 9], y[k : k + 9], classes=[0, 1])
+        assert model.t_ == k + 9
+
+
+def test_the_progressive_loss_of_the_first_rows_is_that_of_the_call():
+    X, y = random_rows(90), random_targets(90)
+    model = FtrlClassifier().partial_fit(X[:50], y[:50], classes=[0, 1])
+    of_call = model.partial_fit(X[50:], y[50:]).progressive_loss_
+    learner = model._blank(model._learner)
+    model._start_from(learner)
+    of_first = learner.learn(batch(X[:50], y[:50], np.ones(50)))
+    whole = FtrlClassifier().partial_fit(X, y, classes=[0, 1]).progressive_loss_
+    assert 50 * of_first + 40 * of_call == pytest.approx(90 * whole)
+
+
+def test_a_model_that_waits_predicts_and_is_kept_in_a_file():
+    X, y = random_rows(200), random_targets(200)
+    model = FtrlClassifier().partial_fit(X[:50], y[:50], classes=[0, 1])
+    assert np.ptp(model.decision_function(X)) > 0
+    again = pickle.loads(pickle.dumps(model)).partial_fit(X[50:], y[50:])
+    assert_same(again, model.partial_fit(X[50:], y[50:]))
+
+
+def test_waiting_ends_with_the_hundredth_row():
+    X, y, _ = stream(dense=True)
+    X[0] = 0.0
+    model = FtrlClassifier().partial_fit(X[:100], y[:100], classes=[0, 1])
+    assert "_first_rows" in vars(model)  # one of the rows is empty
+    model.partial_fit(X[100:101], y[100:101])
+    assert "_first_rows" not in vars(model)
+    numbers = model.learning_rate_, model.beta_
+    model.partial_fit(100 * X[101:], y[101:])
+    assert (model.learning_rate_, model.beta_) == numbers
+
+
+@pytest.mark.parametrize("end", ["fit", "numbers"])
+def test_fit_and_rows_learned_with_numbers_end_the_waiting(end):
+    X, y = random_rows(60), random_targets(60)
+    model = FtrlClassifier().partial_fit(X[:50], y[:50], classes=[0, 1])
+    coef = model.coef_
+    if end == "fit":
+        model.fit(X, y)
+    else:
+        model.set_params(**NUMBERS).partial_fit(X[:1] * 0, y[:1], sample_weight=[1e-300])
+        np.testing.assert_allclose(model.coef_, coef, rtol=1e-12)
+    assert "_first_rows" not in vars(model)
+
+
+def test_a_call_that_is_refused_leaves_the_rows_that_wait():
+    X, y = random_rows(200), random_targets(200)
+    model = FtrlClassifier().partial_fit(X[:50], y[:50], classes=[0, 1])
+    with pytest.raises(ValueError, match="unseen labels"):
+        model.partial_fit(X[50:], y[50:] + 1)
+    expected = FtrlClassifier().partial_fit(X, y, classes=[0, 1])
+    assert_same(model.partial_fit(X[50:], y[50:]), expected)
+
+
+def test_a_model_that_waits_for_rows_is_not_merged():
+    parts = [FtrlClassifier().partial_fit(random_rows(), random_targets(), classes=[0, 1])] * 2
+    with pytest.raises(ValueError, match=r"wait for the first 100 rows.*has seen 60"):
+        merge(parts)
+
+
+@pytest.mark.parametrize(("first", "scale"), [(0.001, 1.0), (1.0, 0.01)])
+@pytest.mark.parametrize("loss", ["squared_error", "huber", "quantile", "epsilon_insensitive"])
+def test_a_first_row_that_is_not_typical_fools_no_number(loss, first, scale):
+    rng = np.random.default_rng(0)
+    X, w = rng.normal(size=(2000, 5)), rng.normal(size=5)
+    y = X @ w / 3 + 0.1 * rng.normal(size=2000)
+    X[0] *= scale
+    y[0] *= first
+    model = FtrlRegressor(loss)
+    for k in range(500):
+        model.partial_fit(X[k : k + 1], y[k : k + 1])
+    usual = FtrlRegressor(loss).partial_fit(X[1:500], y[1:500])
+    assert model.score(X[500:], y[500:]) > usual.score(X[500:], y[500:]) - 0.02
+
+
+def test_empty_first_rows_decide_no_rate():
+    X, y = random_rows(400), random_targets(400)
+    model = FtrlClassifier().partial_fit(0 * X[:60], y[:60], classes=[0, 1])
+    model.partial_fit(X, y)
+    usual = FtrlClassifier().partial_fit(X, y, classes=[0, 1])
+    assert model.learning_rate_ == pytest.approx(usual.learning_rate_, rel=0.1)
+    assert model.t_ == 460
+
+
+def test_auto_waits_for_a_thousand_rows_at_most():
+    X, y = np.zeros((1000, 3)), random_targets(1000)
+    model = FtrlClassifier().partial_fit(X[:999], y[:999], classes=[0, 1])
+    assert "_first_rows" in vars(model)
+    assert "_first_rows" not in vars(model.partial_fit(X[999:], y[999:]))
 
 
 @pytest.mark.parametrize("scale", [1.0, 1e6])
@@ -142,20 +279,17 @@ def test_fit_to_empty_rows_predicts_the_mean(scale):
     assert model.predict(np.zeros((1, 3))) == pytest.approx(y.mean(), rel=0.02)
 
 
-@pytest.mark.parametrize("weight", [0.0, 1e-200])
-def test_empty_rows_may_weigh_nothing_or_next_to_nothing(weight):
+def test_rows_of_weight_0_leave_auto_waiting():
     X, y = np.zeros((100, 3)), np.full(100, 5e6)
-    model = FtrlRegressor().partial_fit(X, y, np.full(100, weight))
-    if weight == 0:
-        assert model.partial_fit(X, y).predict(X[:1]) == pytest.approx(5e6, rel=0.02)
+    model = FtrlRegressor().partial_fit(X, y, np.zeros(100))
+    assert model.partial_fit(X, y).predict(X[:1]) == pytest.approx(5e6, rel=0.02)
 
 
-def test_auto_keeps_what_was_learned_with_numbers_after_empty_rows():
+def test_auto_after_numbers_keeps_what_was_learned():
     X, y = random_rows(), random_targets()
-    model = FtrlClassifier().partial_fit(0 * X, y, classes=[0, 1])
-    model.set_params(**NUMBERS).partial_fit(X, y)
-    model.set_params(learning_rate="auto", beta="auto").partial_fit(X[:1], y[:1])
-    assert model.t_ == 121
+    model = FtrlClassifier(**NUMBERS).partial_fit(X, y, classes=[0, 1])
+    model.set_params(learning_rate="auto", beta="auto").partial_fit(X, y)
+    assert model.t_ == 120
 
 
 @each_power

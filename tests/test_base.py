@@ -695,7 +695,7 @@ def test_a_sparsified_model_returns_plain_arrays_of_the_same_shape(container, ki
 def test_a_gradient_too_large_for_the_state_is_refused_and_changes_nothing(dtype, kind):
     estimator, y = kind
     X = random_rows(dtype=dtype)
-    model = partial_fit(estimator(), X, y)
+    model = partial_fit(estimator(**NUMBERS), X, y)
     before = model.z_
     huge = sparse.csr_array(np.full((1, 12), 1e38 if dtype == np.float32 else 1e200, dtype))
     with pytest.raises(ValueError, match=r"row 0 .* too large for the state"):

@@ -63,11 +63,11 @@ def test_each_coordinate_follows_the_rule(estimator, n_classes, power, started):
 
 @pytest.mark.parametrize("beta", ["auto", 0.0])
 def test_an_intercept_far_from_0_is_merged_exactly(beta):
-    X = np.random.default_rng(0).normal(size=(400, 2))
-    start = FtrlRegressor(beta=beta).partial_fit(X[:40], 1e4 + X[:40, 0])
+    X = np.random.default_rng(0).normal(size=(500, 2))
+    start = FtrlRegressor(beta=beta).partial_fit(X[:100], 1e4 + X[:100, 0])
     parts = [copy.deepcopy(start) for _ in range(4)]
     for k, part in enumerate(parts):
-        part.partial_fit(X[40 + k :: 4], 1e4 + X[40 + k :: 4, 0])
+        part.partial_fit(X[100 + k :: 4], 1e4 + X[100 + k :: 4, 0])
     intercepts = [part.intercept_[0] for part in parts]
     assert min(intercepts) < merge(parts, start=start).intercept_[0] < max(intercepts)
 
@@ -177,7 +177,7 @@ def click_log(n_rows, n_ids=300):
 
 
 def rounds(X, y, n_parts, n_rounds, **params):
-    model = FtrlClassifier(**params).partial_fit(X[:1], y[:1], classes=[0, 1])
+    model = FtrlClassifier(**params).partial_fit(X[:200], y[:200], classes=[0, 1])
     for _ in range(n_rounds):
         parts = [copy.deepcopy(model) for _ in range(n_parts)]
         for k, part in enumerate(parts):
@@ -237,7 +237,7 @@ def test_models_that_do_not_fit_together_are_refused(what, as_start):
 
 def test_a_schedule_at_another_step_is_refused():
     rate = lambda steps: 1.0 / (1 + steps)  # noqa: E731
-    parts = [learn(FtrlClassifier(learning_rate=rate), slice(n)) for n in (10, 20)]
+    parts = [learn(FtrlClassifier(learning_rate=rate, beta=1.0), slice(n)) for n in (10, 20)]
     with pytest.raises(ValueError, match="learning_rate_"):
         merge(parts)
 
@@ -254,6 +254,7 @@ def test_what_is_no_model_is_refused():
 
 
 def test_the_error_for_models_of_default_settings_says_what_to_do():
-    parts = [learn(FtrlClassifier(), slice(k, None, 2)) for k in range(2)]
+    X, y = click_log(400)
+    parts = [FtrlClassifier().partial_fit(X[k::2], y[k::2], classes=[0, 1]) for k in range(2)]
     with pytest.raises(ValueError, match=r"differ.*Give numbers, or a start"):
         merge(parts)
