@@ -215,15 +215,16 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
             if hasattr(self, "classes_"):
                 known["classes"] = self.classes_
         fresh = coef_init is not None or not (self.warm_start and hasattr(self, "_state"))
+        max_iter = int(self.max_iter)  # one of numpy's types would overflow
         metadata = {} if sample_weight is None else {"sample_weight": sample_weight}
         may_refit = bool(self.early_stopping) and not self.warm_start
-        task = self._init_callback_context(max_subtasks=self.max_iter + may_refit)
+        task = self._init_callback_context(max_subtasks=max_iter + may_refit)
         told = {"estimator": self, "X": X, "y": y, "metadata": metadata}
         task.call_on_fit_task_begin(**told)
         with _UnchangedOnError(self):
             random_state = check_random_state(self.random_state)
             batch, sample_weight = self._take(
-                X, y, sample_weight, fresh, n_passes=self.max_iter, **known
+                X, y, sample_weight, fresh, n_passes=max_iter, **known
             )
             if not batch.order.size:
                 raise ValueError(
@@ -242,7 +243,7 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
                 learned, validate = self._hold_out(batch, X, y, sample_weight, random_state)
                 learners = [(self, learned)]
         stopped = self._make_epochs(
-            learners, validate, random_state, task, told, self.max_iter, self.tol
+            learners, validate, random_state, task, told, max_iter, self.tol
         )
         if judges and may_refit and not stopped:
             self._refit(batch, random_state, task, told, coef_init, intercept_init)
@@ -660,7 +661,13 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
             auto = self.learning_rate == "auto"
             return np.array([self._scales.rate if auto else float(self.learning_rate)])
         steps = np.arange(self.t_ - 1, self.t_ + n_steps).clip(0)
-        rates = np.asarray(self.learning_rate(steps), np.float64)
+        try:
+            rates = np.asarray(self.learning_rate(steps), np.float64)
+        except Exception as error:
+            raise ValueError(
+                f"learning_rate={self.learning_rate!r} failed for an array of step numbers: "
+                f"{type(error).__name__}: {error}"
+            ) from error
         if rates.shape != steps.shape:
             raise ValueError(
                 f"learning_rate returned an array of shape {rates.shape} for step numbers of "

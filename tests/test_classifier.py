@@ -197,3 +197,27 @@ def test_the_loss_learned_decides_on_probabilities_until_the_next_fit():
     p = model.predict_proba(X)
     np.testing.assert_array_equal(model.set_params(loss="hinge").predict_proba(X), p)
     assert not hasattr(model.partial_fit(X, y), "predict_proba")
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_a_learning_rate_that_fails_is_named_and_its_cause_kept(method):
+    def schedule(steps):
+        raise KeyError("decay")
+
+    model = FtrlClassifier(learning_rate=schedule)
+    classes = {"classes": [0, 1]} if method == "partial_fit" else {}
+    with pytest.raises(ValueError, match=r"learning_rate=<.*schedule.*KeyError: 'decay'") as raised:
+        getattr(model, method)(random_rows(), random_targets(), **classes)
+    assert isinstance(raised.value.__cause__, KeyError)
+    assert not hasattr(model, "classes_")
+
+
+@pytest.mark.parametrize(
+    "max_iter", [np.uint64(2**64 - 1), np.int64(2**63 - 1), np.uint8(255), np.int8(127)], ids=repr
+)
+def test_the_largest_number_of_passes_of_any_type_is_that_number(max_iter):
+    ours, theirs = (
+        FtrlClassifier(max_iter=passes, random_state=0).fit(random_rows(), random_targets())
+        for passes in (max_iter, int(max_iter))
+    )
+    np.testing.assert_array_equal(ours.z_, theirs.z_)
