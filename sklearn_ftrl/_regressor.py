@@ -287,11 +287,26 @@ class FtrlRegressor(RegressorMixin, BaseFtrl):
         -------
         y : ndarray of shape (n_samples,)
             ``X @ coef_ + intercept_``; of "poisson", its exponential.
+
+        Raises
+        ------
+        ValueError
+            If X is not valid, or a prediction is too large for float64.
         """
         return self._predict(self._raw_predictions(X))
 
     def _predict(self, raw):
-        return np.exp(raw[:, 0]) if self._learned_loss == "poisson" else raw[:, 0]
+        raw = raw[:, 0]
+        if self._learned_loss != "poisson":
+            return raw
+        with np.errstate(over="ignore"):
+            y = np.exp(raw)
+        if not np.isfinite(y).all():
+            raise ValueError(
+                f"A prediction, the exponential of {raw.max():.4g}, is not finite: X or the "
+                "weights are too large."
+            )
+        return y
 
     def _loss(self):
         parameter = self.quantile if self.loss == "quantile" else self.epsilon

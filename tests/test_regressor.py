@@ -64,6 +64,14 @@ def test_poisson_says_so_where_the_gradient_overflows():
     FtrlRegressor("poisson", shuffle=False, max_iter=1, tol=None).fit(X[:1], y[:1], **start)
 
 
+def test_poisson_says_so_where_a_prediction_overflows():
+    model = FtrlRegressor("poisson", fit_intercept=False, **FEW)
+    model.fit(np.zeros((2, 1)), [1, 1], coef_init=[1.0])
+    np.testing.assert_allclose(model.predict([[709.0], [-1e6]]), [np.exp(709.0), 0.0])
+    with pytest.raises(ValueError, match="the exponential of 800, is not finite"):
+        model.predict([[0.0], [800.0]])
+
+
 @pytest.mark.compiled
 @pytest.mark.parametrize("quantile", [0.1, 0.5, 0.9])
 def test_quantile_learns_that_share_of_rows_below(quantile):
