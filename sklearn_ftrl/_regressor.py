@@ -11,6 +11,16 @@ from ._base import BaseFtrl, numbers
 from ._kernel import REGRESSOR_LOSSES, Loss
 
 
+def as_targets(y):
+    """Return y as float64."""
+    try:
+        return numbers(y, "y")
+    except TypeError as error:
+        if "NAType" not in str(error):  # NA of pandas, which is no float beside objects
+            raise
+        raise ValueError("Input y contains NA. Leave out rows whose target is missing.") from error
+
+
 class FtrlRegressor(RegressorMixin, BaseFtrl):
     """Linear regression learned online by FTRL-Proximal.
 
@@ -334,9 +344,12 @@ class FtrlRegressor(RegressorMixin, BaseFtrl):
     def _shaped(self, array):
         return array[0]
 
+    def _check(self, X, y, *others):
+        """Return the arguments as checked arrays, y of float64."""
+        return super()._check(X, y if y is None else as_targets(y), *others)
+
     def _encode(self, y, fresh):
-        """Return y as float64."""
-        y = numbers(y, "y")
+        """Return y, which the loss may refuse."""
         if self.loss == "poisson" and y.min() < 0:
             raise ValueError('Negative values in y: loss="poisson" is for values of 0 or more.')
         return y

@@ -1,4 +1,6 @@
 import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
 from oracle import FEW, random_rows
 
@@ -33,6 +35,31 @@ def test_targets_of_any_number_type_are_learned(dtype):
 def test_targets_that_are_no_numbers_are_refused():
     with pytest.raises(ValueError, match="y must be numbers: could not convert string to float"):
         FtrlRegressor().fit(random_rows(), np.full(60, "many"))
+
+
+@pytest.mark.parametrize("missing", [None, np.nan, pd.NA], ids=str)
+@pytest.mark.parametrize(
+    "container",
+    [
+        list,
+        lambda y: np.array(y, object),
+        lambda y: pd.Series(y, dtype=object),
+        lambda y: pd.Series(y, dtype="object").convert_dtypes(),
+        lambda y: pd.Series([None if pd.isna(value) else value for value in y], dtype="Float64"),
+        lambda y: pl.Series([None if pd.isna(value) else value for value in y]),
+    ],
+    ids=["list", "objects", "Series of objects", "Series of Int64", "Series of Float64", "polars"],
+)
+def test_a_missing_target_is_refused_and_changes_nothing(container, missing):
+    X, y = random_rows(), container([1.0, 2.0, missing, *range(57)])
+    model = FtrlRegressor(**FEW)
+    for learn in (model.fit, model.partial_fit):
+        with pytest.raises(ValueError, match=r"^Input y contains (NaN|NA)\."):
+            learn(X, y)
+        assert not hasattr(model, "t_")
+    with pytest.raises(ValueError, match=r"^In X_val, y_val.*: Input y contains (NaN|NA)\."):
+        model.fit(X, np.arange(60), X_val=X, y_val=y)
+    assert not hasattr(model, "t_")
 
 
 @pytest.mark.compiled
