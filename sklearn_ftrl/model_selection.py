@@ -196,7 +196,7 @@ def progressive_val_score(
     )
     if window is None:
         return float(score(slice(0, n_rows)))
-    return np.array([score(rows) for rows in gen_batches(n_rows, window)])
+    return np.array([score(rows) for rows in gen_batches(n_rows, int(window))])
 
 
 class ProgressiveValidationDisplay:
@@ -396,7 +396,7 @@ class ProgressiveValidationDisplay:
     @classmethod
     def _of_scores(cls, score, n_rows, window):
         """Return a display of what a function of a slice of rows gives."""
-        windows = list(gen_batches(n_rows, window or -(-n_rows // 50)))
+        windows = list(gen_batches(n_rows, int(window or -(-n_rows // 50))))
         return cls(
             n_rows=np.array([rows.stop for rows in windows]),
             running_scores=np.array([score(slice(0, rows.stop)) for rows in windows]),
@@ -484,6 +484,7 @@ def _predict_then_learn(estimator, X, y, methods, classes, sample_weight, batch_
     """Learn; return by method what the estimator predicted of each row before."""
     X, y, sample_weight = indexable(X, y, sample_weight)
     y, weights, known = _targets(estimator, y), _weights(sample_weight), {}
+    batch_size = int(batch_size)  # one of numpy's types would overflow
     if is_classifier(estimator):
         found = distinct if y.ndim == 1 else unique_labels
         known["classes"] = found(y) if classes is None else named(classes)

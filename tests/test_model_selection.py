@@ -622,6 +622,20 @@ def test_wrong_arguments_of_scores_are_refused_by_their_names(arguments, message
             score(FtrlClassifier(), X, Y, **arguments)
 
 
+@pytest.mark.parametrize("model", [FtrlClassifier(), SGDClassifier(random_state=0)])
+def test_sizes_may_be_numpy_integers_of_any_width(model):
+    rows, y = sparse.vstack([0 * X] * 2 + [X] * 2, format="csr"), np.tile(Y, 4)
+    ours, theirs = (
+        progressive_val_score(model, rows, y, window=size, batch_size=size)
+        for size in (np.int8(100), 100)
+    )
+    np.testing.assert_array_equal(ours, theirs)
+    display = ProgressiveValidationDisplay.from_predictions(
+        y, y, score_func=accuracy_score, window=np.int8(100)
+    )
+    assert display.n_rows.tolist() == [100, 200, 240]
+
+
 @pytest.mark.parametrize("window", [None, 5])
 def test_a_display_refuses_no_rows(window):
     with pytest.raises(ValueError, match="0 rows"):
