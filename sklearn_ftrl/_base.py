@@ -46,8 +46,9 @@ class BaseFtrl(CallbackSupportMixin, FittedFtrl):
     """What FtrlClassifier and FtrlRegressor have in common.
 
     A subclass knows its losses (``_loss``), outputs (``_n_outputs``) and weights (``_weigh``),
-    turns y into targets (``_encode``) and tells their scale (``_target_scales``), and gives
-    arrays of shape (n_outputs, n_features) their public shape (``_shaped``).
+    reads y (``_as_y``), turns it into targets (``_encode``) and tells their scale
+    (``_target_scales``), and gives arrays of shape (n_outputs, n_features) their public shape
+    (``_shaped``).
     """
 
     _parameter_constraints: ClassVar[dict] = {
@@ -147,7 +148,8 @@ class BaseFtrl(CallbackSupportMixin, FittedFtrl):
             coef_init = self.coef_
             intercept_init = self.intercept_ if intercept_init is None else intercept_init
         may_refit = bool(self.early_stopping) and not self.warm_start
-        task = self._init_callback_context(max_subtasks=self.max_iter + may_refit)
+        max_iter = int(self.max_iter)  # one of numpy's types would overflow
+        task = self._init_callback_context(max_subtasks=max_iter + may_refit)
         told = {"estimator": self, "X": X, "y": y}
         told["metadata"] = {} if sample_weight is None else {"sample_weight": sample_weight}
         task.call_on_fit_task_begin(**told)
@@ -159,14 +161,14 @@ class BaseFtrl(CallbackSupportMixin, FittedFtrl):
                 "Sample weights must contain at least one non-zero number (class_weight "
                 "counts as well)."
             )
-        learner = draft._ready(before, batch, self.max_iter, coef_init, intercept_init)
+        learner = draft._ready(before, batch, max_iter, coef_init, intercept_init)
         draft._learner = learner
         batches, judge, held_out = [batch], None, None
         if any(given is not None for given in (X_val, y_val, sample_weight_val)):
             given = draft._validation(X_val, y_val, sample_weight_val)
             judge = _passes.mean_loss(self, given)
             if self.scoring is not None:
-                judge = _passes.score(self, X_val, y_val, given.weights)
+                judge = _passes.score(self, X_val, self._as_y(y_val), given.weights)
         else:
             held_out = _passes.judges(self, batch)
         if held_out == "halves":
@@ -174,7 +176,7 @@ class BaseFtrl(CallbackSupportMixin, FittedFtrl):
         elif held_out == "part":
             classes = getattr(draft, "classes_", None)
             learned, judge = _passes.hold_out(
-                self, batch, X, y, sample_weight, random_state, classes
+                self, batch, X, self._as_y(y), sample_weight, random_state, classes
             )
             batches = [learned]
         learners = [learner, *(learner.copy() for _ in batches[1:])]
@@ -182,7 +184,7 @@ class BaseFtrl(CallbackSupportMixin, FittedFtrl):
             vars(draft).pop(name, None)
         self.__dict__ = vars(draft)
         parts = list(zip(learners, batches, strict=True))
-        passes = _passes.Passes(self, parts, judge, random_state, self.max_iter, self.tol)
+        passes = _passes.Passes(self, parts, judge, random_state, max_iter, self.tol)
         stopped = self._make(passes, task, told)
         if held_out and may_refit and not stopped:
             self._refit(batch, random_state, task, told, coef_init, intercept_init)
@@ -298,14 +300,17 @@ class BaseFtrl(CallbackSupportMixin, FittedFtrl):
         if isinstance(before, Weights) and hasattr(self, "classes_"):
             classes = {"classes": self.classes_}
         dtype = [np.float64, np.float32] if fresh else before.dtype
-        X, y, sample_weight = _rows.check_rows(
-            self, X, y, sample_weight, dtype=dtype, reset=before is None
-        )
+        X, y, sample_weight = self._check(X, y, sample_weight, dtype, reset=before is None)
         targets = self._encode(y, fresh, **classes)
         with np.errstate(over="ignore"):
             weights = self._weigh(sample_weight, targets, y)
         _rows.check_sum(weights)
         return _rows.batch(X, targets, weights), sample_weight
+
+    def _check(self, X, y, sample_weight, dtype, reset):
+        """Return the arguments as checked arrays."""
+        y = y if y is None else self._as_y(y)
+        return _rows.check_rows(self, X, y, sample_weight, dtype=dtype, reset=reset)
 
     def _validation(self, X, y, sample_weight):
         """Return rows of the caller's for early stopping, as the kernel takes them."""
@@ -316,8 +321,7 @@ class BaseFtrl(CallbackSupportMixin, FittedFtrl):
         if not self.early_stopping:
             raise ValueError("X_val is for early stopping, and early_stopping is False.")
         try:
-            dtype = self._learner.dtype
-            X, y, weights = _rows.check_rows(self, X, y, sample_weight, dtype=dtype, reset=False)
+            X, y, weights = self._check(X, y, sample_weight, self._learner.dtype, reset=False)
             targets = self._encode(y, False)
             _rows.check_sum(weights)
         except (ValueError, TypeError) as error:

@@ -1,12 +1,15 @@
 """FtrlClassifier."""
 
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import datetime
+from numbers import Real
 from typing import ClassVar
 
 import numpy as np
 from scipy import sparse
 from scipy.special import log_expit, log_softmax, softmax
 from sklearn.base import ClassifierMixin, _fit_context
-from sklearn.utils import compute_class_weight
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
@@ -14,6 +17,8 @@ from sklearn.utils.multiclass import check_classification_targets
 from . import _rows
 from ._base import BaseFtrl
 from ._kernel import CLASSIFIER_LOSSES, Loss
+
+NUMBERS = (bool, int, float, np.bool, np.integer, np.floating)
 
 
 def _gives_probabilities(estimator):
@@ -32,18 +37,117 @@ def _bounds_log_odds(estimator):
     return True
 
 
-def _check_labels(y):
-    """Raise scikit-learn's error for what is no label; of mixed types, name them."""
-    try:
-        check_classification_targets(y)
-    except (ValueError, TypeError) as error:
-        types = sorted({type(label).__name__ for label in y}) if y.dtype == object else []
-        if len(types) < 2:
-            raise
+def as_labels(y, name="y"):
+    """Return labels as an array without missing ones; objects that are numbers as numbers."""
+    # Of a list, numpy would make texts where NaN or numbers stand beside texts.
+    is_array = hasattr(y, "__array__")
+    labels = np.asarray(y, None if is_array else object)
+    if labels.ndim == 0:  # None or a sparse matrix: for scikit-learn to refuse
+        return y
+    types = set(map(type, labels.ravel())) if labels.dtype == object else set()
+    if types <= {str, int, bool}:
+        missing = labels != labels
+    else:
+        missing = np.frompyfunc(_is_missing, 1, 1)(labels).astype(bool)
+    if missing.any():
+        label = labels[missing][0]
         raise ValueError(
-            f"y has labels of the types {types}, and they must be of one type. Leave out rows "
+            f"Input {name} contains {'NaN' if isinstance(label, Real) else label}. Leave out rows "
             "whose label is missing."
+        )
+    if types == {str} and not is_array:
+        labels = labels.astype(str)
+    elif types and all(issubclass(each, NUMBERS) for each in types):
+        with suppress(OverflowError):  # integers of more than 64 bits stay objects
+            labels = labels.astype(np.result_type(*types))
+    return labels
+
+
+def _is_missing(label):
+    try:
+        return label is None or bool(label != label)
+    except TypeError:  # NA of pandas says neither yes nor no
+        return True
+
+
+def distinct(y):
+    """Return the labels in y, sorted; raise scikit-learn's error for what is no label."""
+    try:
+        labels = np.unique(y)
+    except TypeError as error:
+        types = sorted({type(label).__name__ for label in y.tolist()})
+        raise ValueError(
+            f"y has labels of the types {types}, and they must be of one type that can be sorted."
         ) from error
+    # Of objects, scikit-learn knows texts alone, and says what to do with sequences.
+    if labels.dtype != object or all(isinstance(label, Sequence) for label in labels[:1]):
+        # A look at all labels is slow, but it warns of too many classes.
+        check_classification_targets(y if labels.size > 20 else labels)
+    return labels
+
+
+def named(classes):
+    """Return the labels that the caller has named, sorted."""
+    try:
+        return np.unique(as_labels(classes, "classes"))
+    except TypeError as error:
+        raise TypeError(f"classes={classes!r} must be labels of one type.") from error
+
+
+def index_of(y, classes):
+    """Return the index of each label in classes."""
+    try:
+        if classes.size == 2:
+            index = (y == classes[1]).astype(np.int8)
+            unseen = y[(index == 0) & (y != classes[0])]
+        else:
+            index = np.searchsorted(classes, y)
+            index[index == classes.size] = 0
+            unseen = y[classes[index] != y]
+    except TypeError:  # labels that cannot be compared, as strings and numbers
+        unseen = y
+    if unseen.size:
+        known = classes.tolist()
+        unseen = {repr(label): label for label in unseen.tolist() if label not in known}
+        raise ValueError(
+            f"y contains previously unseen labels: {list(unseen.values())[:5]} are not among "
+            f"classes_, {classes!r}."
+        )
+    return index
+
+
+def factors_of(class_weight, classes, targets, sample_weight):
+    """Return the weight of each class."""
+    if class_weight == "balanced":
+        of_class = np.bincount(targets, sample_weight, classes.size)
+        equal = sample_weight.sum() / classes.size
+        return np.divide(equal, of_class, out=of_class, where=of_class > 0)
+    factors, has_key, strangers = np.ones(classes.size), np.zeros(classes.size, bool), []
+    index = {label: i for i, label in enumerate(classes)}
+    for key, weight in class_weight.items():
+        at = [index[key]] if key in index else [i for a, i in index.items() if _equal(key, a)]
+        factors[at], has_key[at] = weight, True
+        if not at:
+            strangers.append(key)
+    if strangers and not has_key.all():
+        raise ValueError(
+            f"class_weight has keys that are no classes, {strangers}, and no key for the classes "
+            f"{classes[~has_key].tolist()}."
+        )
+    return factors
+
+
+def _equal(key, label):
+    """Return whether a key is a label; equal ones may differ in their hash, as float32's."""
+    try:
+        return bool(_moment(key) == _moment(label))
+    except (OverflowError, TypeError, ValueError):  # huge numbers, NA, a tuple beside a number
+        return False
+
+
+def _moment(label):
+    """Return what numpy compares rightly with its nanoseconds, if the label is a datetime."""
+    return np.datetime64(label) if type(label) is datetime and label.tzinfo is None else label
 
 
 def _modified_huber_proba(raw):
@@ -145,8 +249,9 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
         Whether ``fit`` takes the rows in a new random order in each pass. ``partial_fit``
         learns them in the order given.
     class_weight : dict {label: weight}, "balanced" or None, default=None
-        Factors of the sample weights by class; a class that is not named has 1. "balanced":
-        the sum of sample weights / (n_classes * that of the class), in ``fit`` alone.
+        Factors of the sample weights by class. A key names the label that it equals: "1" is not
+        1. A class without a key has 1. A key of no class is an error if some class has no key.
+        "balanced": the sum of sample weights / (n_classes * that of the class), in ``fit`` alone.
     n_jobs : int or None, default=None
         Threads that learn, and predict, at the same time. None is 1, whatever joblib is told;
         -1 is a thread a core. Prediction gives the same bits, sooner. Learning does not:
@@ -491,6 +596,30 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
         _rows.check_finite(X, self)
         return learner.step_bounds(_rows.as_rows(sparse.csr_array(X)))
 
+    def score(self, X, y, sample_weight=None):
+        """Return the accuracy: the part of the rows whose label is the one predicted.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to predict.
+        y : array-like of shape (n_samples,)
+            Their class labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            How much each row counts.
+
+        Returns
+        -------
+        accuracy : float
+            From 0 to 1.
+
+        Raises
+        ------
+        ValueError
+            If X is not valid, or a label is missing.
+        """
+        return super().score(X, as_labels(y), sample_weight)  # metrics refuse numbers as objects
+
     def _loss(self):
         return Loss(CLASSIFIER_LOSSES[self.loss], 0.0)
 
@@ -510,20 +639,21 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
     def _shaped(self, array):
         return array
 
+    def _as_y(self, y):
+        """Return labels as an array; objects that are numbers as numbers."""
+        y = as_labels(y)
+        if np.ndim(y) > 1 and np.shape(y)[1] > 1:
+            raise ValueError(
+                f"y should be a 1d array, got an array of shape {np.shape(y)} instead. Of one-hot "
+                "columns, pass the labels: np.argmax(y, axis=1). For rows of several labels there "
+                "is MultiOutputClassifier."
+            )
+        return y
+
     def _encode(self, y, fresh, classes=None):
         """Learn the labels or check them; return the index of each."""
         if fresh:
-            labels = classes
-            if classes is None:
-                labels = y if y.dtype == object else np.unique(y)
-                # A look at all labels is slow, but it warns of too many classes.
-                _check_labels(y if labels.size > 20 else labels)
-            try:
-                if classes is not None:  # of mixed types, np.unique makes strings
-                    sorted(np.ravel(np.asarray(classes, object)))
-                self.classes_ = np.unique(labels)
-            except TypeError as error:  # y has been checked
-                raise TypeError(f"classes={classes!r} must be labels of one type.") from error
+            self.classes_ = distinct(y) if classes is None else named(classes)
             if self.classes_.size < 2:
                 where = "y" if classes is None else "classes"
                 raise ValueError(
@@ -531,44 +661,17 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
                     f"{self.classes_.size} class in {where}, {self.classes_.tolist()}. Where the "
                     "others are yet to come, name them all: partial_fit(X, y, classes=...)."
                 )
-        elif classes is not None and not np.array_equal(self.classes_, np.unique(classes)):
+        elif classes is not None and not np.array_equal(self.classes_, named(classes)):
             raise ValueError(
                 f"classes={classes!r} differ from those of the first call, {self.classes_!r}."
             )
-        return self._index(y)
+        return index_of(y, self.classes_)
 
     def _weigh(self, sample_weight, targets, y):
         """Return the weights times those of the classes."""
         if self.class_weight is None:
             return sample_weight
-        if self.class_weight == "balanced":
-            of_class = np.bincount(targets, sample_weight, self.classes_.size)
-            factors = np.divide(
-                sample_weight.sum() / of_class.size, of_class, out=of_class, where=of_class > 0
-            )
-        else:
-            factors = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
+        factors = factors_of(self.class_weight, self.classes_, targets, sample_weight)
         if not (np.isfinite(factors).all() and factors.min() >= 0):
             raise ValueError("The values of class_weight must be finite and 0 or more.")
         return sample_weight * factors[targets]
-
-    def _index(self, y):
-        """Return the index of each label in classes_."""
-        try:
-            if self.classes_.size == 2:
-                index = (y == self.classes_[1]).astype(np.int8)
-                unseen = y[(index == 0) & (y != self.classes_[0])]
-            else:
-                index = np.searchsorted(self.classes_, y)
-                index[index == self.classes_.size] = 0
-                unseen = y[self.classes_[index] != y]
-        except TypeError:  # labels that cannot be compared, as strings and numbers
-            unseen = y
-        if unseen.size:
-            known = self.classes_.tolist()
-            unseen = {repr(label): label for label in unseen.tolist() if label not in known}
-            raise ValueError(
-                f"y contains previously unseen labels: {list(unseen.values())[:5]} are not among "
-                f"classes_, {self.classes_!r}."
-            )
-        return index

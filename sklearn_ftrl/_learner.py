@@ -174,7 +174,13 @@ class Learner:
         if not callable(rate):
             return np.array([rate])
         steps = np.arange(self.t - 1, self.t + n_steps).clip(0)
-        rates = np.asarray(rate(steps), np.float64)
+        try:
+            rates = np.asarray(rate(steps), np.float64)
+        except Exception as error:
+            raise ValueError(
+                f"learning_rate={rate!r} failed for an array of step numbers: "
+                f"{type(error).__name__}: {error}"
+            ) from error
         if rates.shape != steps.shape:
             raise ValueError(
                 f"learning_rate returned an array of shape {rates.shape} for step numbers of "

@@ -12,6 +12,16 @@ from ._base import BaseFtrl
 from ._kernel import REGRESSOR_LOSSES, Loss
 
 
+def as_targets(y):
+    """Return y as float64."""
+    try:
+        return _rows.numbers(y, "y")
+    except TypeError as error:
+        if "NAType" not in str(error):  # NA of pandas, which is no float beside objects
+            raise
+        raise ValueError("Input y contains NA. Leave out rows whose target is missing.") from error
+
+
 class FtrlRegressor(RegressorMixin, BaseFtrl):
     """Linear regression learned online by FTRL-Proximal.
 
@@ -288,11 +298,26 @@ class FtrlRegressor(RegressorMixin, BaseFtrl):
         -------
         y : ndarray of shape (n_samples,)
             ``X @ coef_ + intercept_``; of "poisson", its exponential.
+
+        Raises
+        ------
+        ValueError
+            If X is not valid, or a prediction is too large for float64.
         """
         return self._predict(self._raw_predictions(X))
 
     def _predict(self, raw):
-        return np.exp(raw[:, 0]) if self._learned_loss == "poisson" else raw[:, 0]
+        raw = raw[:, 0]
+        if self._learned_loss != "poisson":
+            return raw
+        with np.errstate(over="ignore"):
+            y = np.exp(raw)
+        if not np.isfinite(y).all():
+            raise ValueError(
+                f"A prediction, the exponential of {raw.max():.4g}, is not finite: X or the "
+                "weights are too large."
+            )
+        return y
 
     def _loss(self):
         parameter = self.quantile if self.loss == "quantile" else self.epsilon
@@ -320,9 +345,11 @@ class FtrlRegressor(RegressorMixin, BaseFtrl):
     def _shaped(self, array):
         return array[0]
 
+    def _as_y(self, y):
+        return as_targets(y)
+
     def _encode(self, y, fresh):
-        """Return y as float64."""
-        y = _rows.numbers(y, "y")
+        """Return y, which the loss may refuse."""
         if self.loss == "poisson" and y.min() < 0:
             raise ValueError('Negative values in y: loss="poisson" is for values of 0 or more.')
         return y

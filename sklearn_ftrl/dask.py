@@ -14,11 +14,10 @@ from distributed.client import FutureCancelledError
 from sklearn.base import BaseEstimator, is_classifier
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _num_samples, check_is_fitted
 
 from . import _merge
-from ._classifier import FtrlClassifier, _gives_probabilities
+from ._classifier import FtrlClassifier, _gives_probabilities, as_labels, distinct
 from ._fitted import DOC_PAGE
 from ._regressor import FtrlRegressor
 
@@ -460,10 +459,7 @@ def _partitions(data, name):
 
 def _labels(part):
     """Return the classes of a partition."""
-    y = np.asarray(part[1])
-    if y.size:
-        check_classification_targets(y)
-    return np.unique(y)
+    return distinct(as_labels(part[1]))
 
 
 def _resolved(local, part, classes):

@@ -7,7 +7,7 @@ from numbers import Integral
 
 import numpy as np
 from scipy import sparse
-from sklearn.base import clone, is_classifier
+from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.metrics import check_scoring, get_scorer_names
 from sklearn.utils import _safe_indexing, check_consistent_length, gen_batches, indexable
 from sklearn.utils._optional_dependencies import check_matplotlib_support
@@ -15,6 +15,8 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions, va
 from sklearn.utils.multiclass import unique_labels
 
 from ._base import BaseFtrl
+from ._classifier import as_labels, distinct, named
+from ._regressor import as_targets
 
 __all__ = ["ProgressiveValidationDisplay", "progressive_val_predict", "progressive_val_score"]
 
@@ -194,7 +196,7 @@ def progressive_val_score(
     )
     if window is None:
         return float(score(slice(0, n_rows)))
-    return np.array([score(rows) for rows in gen_batches(n_rows, window)])
+    return np.array([score(rows) for rows in gen_batches(n_rows, int(window))])
 
 
 class ProgressiveValidationDisplay:
@@ -394,7 +396,7 @@ class ProgressiveValidationDisplay:
     @classmethod
     def _of_scores(cls, score, n_rows, window):
         """Return a display of what a function of a slice of rows gives."""
-        windows = list(gen_batches(n_rows, window or -(-n_rows // 50)))
+        windows = list(gen_batches(n_rows, int(window or -(-n_rows // 50))))
         return cls(
             n_rows=np.array([rows.stop for rows in windows]),
             running_scores=np.array([score(slice(0, rows.stop)) for rows in windows]),
@@ -455,12 +457,19 @@ def _progressive_scorer(estimator, X, y, scoring, classes, sample_weight, batch_
         replay = functools.partial(operator.getitem, values)
         replay.__name__ = method  # scikit-learn reads there what kind of values these are
         setattr(estimator, method, replay)
-    y = np.asarray(y)
+    y = _targets(estimator, y)
 
     def score(rows):
         return scorer(estimator, rows, y[rows], **weights(rows))
 
     return score, len(y)
+
+
+def _targets(estimator, y):
+    """Return y as an array without missing values."""
+    if is_classifier(estimator):
+        return as_labels(y)
+    return as_targets(y) if is_regressor(estimator) else np.asarray(y)
 
 
 def _weights(sample_weight):
@@ -474,10 +483,11 @@ def _weights(sample_weight):
 def _predict_then_learn(estimator, X, y, methods, classes, sample_weight, batch_size):
     """Learn; return by method what the estimator predicted of each row before."""
     X, y, sample_weight = indexable(X, y, sample_weight)
-    y, weights = np.asarray(y), _weights(sample_weight)
-    known = {}
+    y, weights, known = _targets(estimator, y), _weights(sample_weight), {}
+    batch_size = int(batch_size)  # one of numpy's types would overflow
     if is_classifier(estimator):
-        known["classes"] = unique_labels(y) if classes is None else np.unique(classes)
+        found = distinct if y.ndim == 1 else unique_labels
+        known["classes"] = found(y) if classes is None else named(classes)
     if isinstance(estimator, BaseFtrl):
         raws = _learn_by_row(estimator, X, y, weights, batch_size, known)
         return {method: getattr(estimator, f"_{method}")(raws) for method in methods}

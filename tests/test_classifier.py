@@ -1,8 +1,14 @@
+import datetime
+
 import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
-from oracle import FEW, random_rows, random_targets
+from oracle import FEW, NUMBERS, random_rows, random_targets
+from scipy import sparse
 from scipy.special import expit, softmax
 from sklearn.linear_model import SGDClassifier
+from sklearn.model_selection import learning_curve
 from sklearn.utils import compute_class_weight
 
 from sklearn_ftrl import FtrlClassifier
@@ -15,6 +21,71 @@ LABELS = {
     "integers": np.array([-5, 0, 3, 2**40]),
     "booleans": np.array([False, True]),
 }
+DAYS = ["2020-01-01", "2021-01-01"]
+PAIRS = {  # of labels, and of keys of class_weight
+    "texts": ["0", "1"],
+    "numpy texts": np.array(["0", "1"]),
+    "object texts": np.array(["0", "1"], object),
+    "signed texts": ["+1", "-1"],
+    "padded texts": ["01", "02"],
+    "days as texts": DAYS,
+    "integers": [0, 1],
+    "numpy integers": np.array([0, 1], np.int8),
+    "large integers": [2**70, 2**71],
+    "floats": [0.0, 1.0],
+    "halves": [1.5, 2.5],
+    "tenths": [0.1, 0.2],
+    "short tenths": np.array([0.1, 0.2], np.float32),
+    "booleans": [False, True],
+    "bytes": [b"0", b"1"],
+    "days": np.array(DAYS, "M8[D]"),
+    "nanoseconds": np.array(DAYS, "M8[ns]"),
+    "datetimes": [datetime.datetime.fromisoformat(day) for day in DAYS],
+    "timestamps": [pd.Timestamp(day) for day in DAYS],
+    "zoned timestamps": [pd.Timestamp(day, tz="UTC") for day in DAYS],
+}
+EQUAL = [
+    {"texts", "numpy texts", "object texts"},
+    {"integers", "numpy integers", "floats", "booleans"},
+    {"days", "nanoseconds", "datetimes", "timestamps"},
+]
+
+
+def with_one_missing(missing, labels=("no", "yes")):
+    """Return a list of 60 labels, one of them missing."""
+    return [*labels, missing, *labels * 28, labels[0]]
+
+
+def missing_labels():
+    """Return labels in every container that says in its own way that one is missing."""
+    return {
+        "list of texts and None": with_one_missing(None),
+        "list of texts and NaN": with_one_missing(np.nan),
+        "list of texts and NA": with_one_missing(pd.NA),
+        "list of integers and None": with_one_missing(None, (0, 1)),
+        "list of integers and NaN": with_one_missing(np.nan, (0, 1)),
+        "list of integers and NA": with_one_missing(pd.NA, (0, 1)),
+        "floats": np.array(with_one_missing(np.nan, (0, 1))),
+        "objects and None": np.array(with_one_missing(None), object),
+        "objects and NaN": np.array(with_one_missing(np.nan), object),
+        "objects and NA": np.array(with_one_missing(pd.NA), object),
+        "integer objects and NaN": np.array(with_one_missing(np.nan, (0, 1)), object),
+        "dates": np.array(with_one_missing("NaT", tuple(DAYS)), "M8[D]"),
+        "date objects and NaT": np.array(
+            with_one_missing(pd.NaT, tuple(PAIRS["datetimes"])), object
+        ),
+        "Series of objects": pd.Series(with_one_missing(None), dtype=object),
+        "Series of string": pd.Series(with_one_missing(None), dtype="string"),
+        "Series of string[pyarrow]": pd.Series(with_one_missing(None), dtype="string[pyarrow]"),
+        "Series of str": pd.Series(with_one_missing(np.nan)),
+        "Series of categories": pd.Series(with_one_missing(None), dtype="category"),
+        "Series of Int64": pd.Series(with_one_missing(None, (0, 1)), dtype="Int64"),
+        "Series of boolean": pd.Series(with_one_missing(None, (False, True)), dtype="boolean"),
+        "polars texts": pl.Series(with_one_missing(None)),
+        "polars integers": pl.Series(with_one_missing(None, (0, 1))),
+        "polars categories": pl.Series(with_one_missing(None), dtype=pl.Categorical),
+        "polars booleans": pl.Series(with_one_missing(None, (False, True))),
+    }
 
 
 @pytest.mark.parametrize("labels", LABELS)
@@ -90,6 +161,24 @@ def test_balanced_class_weight_does_not_count_rows_of_weight_0():
     np.testing.assert_array_equal(model.fit(X, y, weight).coef_, left_out)
 
 
+def test_balanced_class_weight_counts_classes_that_have_no_row():
+    X, y = random_rows(), random_targets(n_classes=3)
+    weight = np.where(y == 2, 0.0, 1.0)
+    factors = weight.sum() / (3 * np.bincount(y))
+    ours = FtrlClassifier(class_weight="balanced", **ONE_EPOCH).fit(X, y, weight)
+    theirs = FtrlClassifier(**ONE_EPOCH).fit(X, y, weight * factors[y])
+    np.testing.assert_array_equal(ours.coef_, theirs.coef_)
+
+
+@pytest.mark.parametrize("early_stopping", [True, "auto"])
+def test_class_weights_do_not_count_in_the_loss_of_rows_held_out(early_stopping):
+    X, y = np.zeros((100, 1)), np.arange(100) % 2
+    params = {"early_stopping": early_stopping, "fit_intercept": False, **NUMBERS}
+    model = FtrlClassifier(class_weight={0: 5.0}, **params).fit(X, y, intercept_init=[1.0])
+    losses = np.logaddexp(0, [1.0, -1.0])  # the intercept stays, and half of the rows are of 0
+    assert model.validation_curve_[0] == pytest.approx(losses.mean())
+
+
 def test_balanced_class_weight_is_refused_by_partial_fit():
     with pytest.raises(ValueError, match=r'class_weight="balanced".*dict'):
         FtrlClassifier(class_weight="balanced").partial_fit(random_rows(), random_targets(), [0, 1])
@@ -101,15 +190,130 @@ def test_a_class_weight_below_0_or_not_finite_is_refused(bad):
         FtrlClassifier(class_weight={0: bad}).fit(random_rows(), random_targets())
 
 
+@pytest.mark.parametrize("keys", PAIRS)
+@pytest.mark.parametrize("labels", PAIRS)
+def test_a_key_of_class_weight_names_the_label_that_it_equals(labels, keys):
+    X, index = random_rows(), random_targets()
+    y = np.array(PAIRS[labels], object if labels == "large integers" else None)[index]
+    class_weight = dict(zip(PAIRS[keys], [1.0, 5.0], strict=True))
+    model = FtrlClassifier(class_weight=class_weight)
+    equal = labels == keys or any({labels, keys} <= kinds for kinds in EQUAL)
+    if not (equal or (labels, keys) == ("short tenths", "tenths")):  # numpy rounds Python's floats
+        with pytest.raises(ValueError, match="class_weight has keys that are no classes"):
+            model.partial_fit(X, y, PAIRS[labels])
+        return
+    expected = FtrlClassifier().partial_fit(X, index, [0, 1], np.where(index, 5.0, 1.0))
+    np.testing.assert_array_equal(model.partial_fit(X, y, PAIRS[labels]).z_, expected.z_)
+
+
+@pytest.mark.parametrize(
+    "labels", sorted(PAIRS.keys() - {"bytes", "halves", "tenths", "short tenths"})
+)
+def test_class_weight_acts_on_fit_as_on_partial_fit(labels):
+    X, index = random_rows(), random_targets()
+    y = np.array(PAIRS[labels], object if labels == "large integers" else None)[index]
+    class_weight = dict(zip(PAIRS[labels], [1.0, 5.0], strict=True))
+    ours = FtrlClassifier(class_weight=class_weight, **ONE_EPOCH, **NUMBERS).fit(X, y)
+    theirs = FtrlClassifier(class_weight=class_weight, **NUMBERS).partial_fit(X, y, PAIRS[labels])
+    np.testing.assert_array_equal(ours.z_, theirs.z_)
+
+
+@pytest.mark.parametrize(
+    ("class_weight", "factors"),
+    [
+        ({}, [1, 1, 1]),
+        ({"a": 2}, [2, 1, 1]),
+        ({"a": 2, "c": 0.5}, [2, 1, 0.5]),
+        ({"a": 2, "b": 3, "c": 4, "d": 5}, [2, 3, 4]),
+        ({"a": 2, "b": 3, "c": 4, None: 5, pd.NA: 6, np.nan: 7, ("a", "b"): 8}, [2, 3, 4]),
+    ],
+)
+def test_a_class_without_a_key_weighs_1(class_weight, factors):
+    X, index = random_rows(), random_targets(n_classes=3)
+    model = FtrlClassifier(class_weight=class_weight, **ONE_EPOCH)
+    expected = FtrlClassifier(**ONE_EPOCH).fit(X, index, np.array(factors)[index])
+    model.fit(X, np.array(["a", "b", "c"])[index])
+    np.testing.assert_array_equal(model.z_, expected.z_)
+
+
+@pytest.mark.parametrize("stranger", ["d", 0, None, pd.NA, np.nan, ("a", "b"), b"a", "A"])
+def test_a_key_of_no_class_is_refused_where_a_class_has_no_key(stranger):
+    y = np.array(["a", "b", "c"])[random_targets(n_classes=3)]
+    model = FtrlClassifier(class_weight={"a": 2.0, "b": 3.0, stranger: 4.0})
+    with pytest.raises(ValueError, match=r"keys that are no classes, .*, and no key for .*\['c'\]"):
+        model.fit(random_rows(), y)
+    assert not hasattr(model, "classes_")
+
+
+@pytest.mark.parametrize("labels", ["texts", "signed texts", "padded texts", "days"])
+def test_learning_curves_take_class_weights_of_any_label(labels):
+    X, y = random_rows(), np.array(PAIRS[labels])[random_targets()]
+    model = FtrlClassifier(class_weight=dict(zip(PAIRS[labels], [1.0, 5.0], strict=True)))
+    curve = learning_curve(
+        model,
+        X,
+        y,
+        exploit_incremental_learning=True,
+        cv=2,
+        scoring="accuracy",
+        train_sizes=[0.5, 1.0],
+    )
+    assert np.isfinite(curve[1]).all()
+
+
 def test_partial_fit_needs_classes_first():
     with pytest.raises(ValueError, match="first call to partial_fit"):
         FtrlClassifier().partial_fit(random_rows(), random_targets())
 
 
-@pytest.mark.parametrize("classes", [[0, None], [0, 1, "other"]])
-def test_classes_of_different_types_are_refused_by_name(classes):
-    with pytest.raises(TypeError, match=r"classes=\[0, .*\] must be labels of one type"):
-        FtrlClassifier().partial_fit(random_rows(), np.zeros(60), classes=classes)
+def test_classes_of_different_types_are_refused_by_name():
+    with pytest.raises(TypeError, match=r"classes=\[0, 1, 'other'\] must be labels of one type"):
+        FtrlClassifier().partial_fit(random_rows(), np.zeros(60), classes=[0, 1, "other"])
+
+
+@pytest.mark.parametrize(
+    "classes",
+    [
+        [0, 1, None],
+        [0, 1, np.nan],
+        [0, 1, pd.NA],
+        np.array([0, 1, np.nan], object),
+        pd.Series([0, 1, None], dtype="Int64"),
+        np.array([*DAYS, "NaT"], "M8[D]"),
+        ["a", "b", np.nan],
+        pd.Series(["a", "b", None], dtype="string"),
+    ],
+)
+def test_classes_with_a_missing_label_are_refused(classes):
+    y = np.asarray(classes, object)[random_targets()]
+    model = FtrlClassifier()
+    with pytest.raises(ValueError, match=r"Input classes contains (None|NaN|NaT|<NA>)"):
+        model.partial_fit(random_rows(), y, classes=classes)
+    assert not hasattr(model, "classes_")
+
+
+MISSING = r"Input y contains (None|NaN|NaT|<NA>). Leave out rows whose label is missing"
+
+
+@pytest.mark.parametrize("labels", missing_labels())
+def test_a_missing_label_is_refused_and_changes_nothing(labels):
+    X, y = random_rows(), missing_labels()[labels]
+    known = np.array(list(dict.fromkeys(np.asarray(y, object)[:2].tolist())))
+    complete = known[random_targets()]
+    model = FtrlClassifier(**FEW)
+    for learn in (model.fit, lambda X, y: model.partial_fit(X, y, classes=known)):
+        with pytest.raises(ValueError, match=f"^{MISSING}"):
+            learn(X, y)
+        assert not hasattr(model, "classes_")
+    model.fit(X, complete)
+    before = model.z_
+    with pytest.raises(ValueError, match=f"^{MISSING}"):
+        model.partial_fit(X, y)
+    with pytest.raises(ValueError, match=f"^In X_val, y_val or sample_weight_val: {MISSING}"):
+        model.fit(X, complete, X_val=X, y_val=y)
+    np.testing.assert_array_equal(model.z_, before)
+    with pytest.raises(ValueError, match=f"^{MISSING}"):
+        model.score(X, y)
 
 
 def test_partial_fit_learns_a_batch_of_one_class():
@@ -142,15 +346,127 @@ def test_one_class_is_refused():
         FtrlClassifier().partial_fit(random_rows(), np.zeros(60), classes=[0])
 
 
-@pytest.mark.parametrize("odd", [None, 7])
-def test_labels_of_more_than_one_type_are_named(odd):
-    y = np.array(["yes", "no", "maybe"] * 20, dtype=object)
+@pytest.mark.parametrize("container", [list, lambda y: np.array(y, object), pl.Series])
+def test_labels_of_more_than_one_type_are_named(container):
+    y = ["yes", "no", "maybe"] * 20
     model = FtrlClassifier().partial_fit(random_rows(), y, classes=["maybe", "no", "yes"])
-    y[1::3] = odd
-    with pytest.raises(ValueError, match=rf"the types \['{type(odd).__name__}', 'str'\]"):
+    y[1::3] = [7] * 20
+    y = pl.Series(y, dtype=pl.Object) if container is pl.Series else container(y)
+    with pytest.raises(ValueError, match=r"the types \['int', 'str'\], and they must be of one"):
         FtrlClassifier().fit(random_rows(), y)
-    with pytest.raises(ValueError, match=rf"labels: \[{odd}\] are not among"):
+    with pytest.raises(ValueError, match=r"labels: \[7\] are not among"):
         model.partial_fit(random_rows(), y)
+
+
+@pytest.mark.parametrize(
+    ("labels", "dtype"),
+    [
+        ([False, True], bool),
+        ([-5, 3], np.int64),
+        ([False, 1], np.int64),
+        ([0, 1.0], np.float64),
+        ([np.int8(0), np.int8(1)], np.int8),
+        ([2**63 + 1, 2**70], object),
+        (["no", "yes"], object),
+        ([datetime.date(2020, 1, 1), datetime.date(2021, 1, 1)], object),
+        (PAIRS["zoned timestamps"], object),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("in_series", [False, True])
+def test_objects_are_learned_as_the_labels_that_they_are(labels, dtype, in_series):
+    X, index = random_rows(), random_targets()
+    y = np.array(labels, object)[index]
+    y = pd.Series(y, dtype=object) if in_series else y
+    fitted = FtrlClassifier(**ONE_EPOCH, **NUMBERS).fit(X, y)
+    learned = FtrlClassifier(**NUMBERS).partial_fit(X, y, classes=np.array(labels, object))
+    codes = FtrlClassifier(**NUMBERS).partial_fit(X, index, classes=[0, 1])
+    for model in (fitted, learned):
+        assert model.classes_.dtype == dtype
+        assert model.classes_.tolist() == labels
+        np.testing.assert_array_equal(model.z_, codes.z_)
+        model.partial_fit(X, y)
+
+
+@pytest.mark.parametrize("dtype", ["Int64", "boolean", "Float64", object])
+def test_numbers_that_are_objects_are_scored_as_numbers(dtype):
+    X, index = random_rows(), random_targets()
+    y = pd.Series(index).astype(dtype)
+    model = FtrlClassifier(scoring="accuracy", early_stopping=True, random_state=0)
+    assert model.fit(X, y).score(X, y) == np.mean(model.predict(X) == index)
+    model.fit(X, y, X_val=X, y_val=y)
+    assert model.score(X, y) == max(model.validation_curve_)
+    weight = np.arange(60)
+    assert model.score(X, y, weight) == np.average(model.predict(X) == index, weights=weight)
+
+
+def test_nullable_integers_and_booleans_keep_their_type():
+    X, index = random_rows(), random_targets()
+    for dtype, expected in [("Int64", np.int64), ("boolean", bool), ("Float64", np.float64)]:
+        model = FtrlClassifier(**FEW).fit(X, pd.Series(index).astype(dtype))
+        assert model.classes_.dtype == expected
+
+
+def test_too_many_classes_are_warned_of():
+    y = np.array([f"user {i}" for i in range(60)], object)
+    with pytest.warns(UserWarning, match="unique classes is greater than 50%"):
+        FtrlClassifier(**FEW).fit(random_rows(), y)
+
+
+@pytest.mark.parametrize(
+    "container", [np.asarray, pd.DataFrame, np.ndarray.tolist, sparse.csr_array]
+)
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_one_hot_columns_are_refused_with_what_to_pass(container, method):
+    index = random_targets(n_classes=3)
+    y = container(np.eye(3, dtype=int)[index])
+    model = FtrlClassifier(**FEW)
+    classes = {"classes": [0, 1, 2]} if method == "partial_fit" else {}
+    message = r"y should be a 1d array, got an array of shape \(60, 3\).*np.argmax\(y, axis=1\)"
+    with pytest.raises(ValueError, match=message):
+        getattr(model, method)(random_rows(), y, **classes)
+    labels = np.asarray(np.argmax(y, axis=1)).ravel()
+    np.testing.assert_array_equal(labels, index)
+
+
+@pytest.mark.parametrize(
+    ("y", "error", "message"),
+    [
+        ([[0], [0, 1]] * 30, ValueError, "legacy multi-label"),
+        ([b"no", b"yes"] * 30, TypeError, "labels represented as bytes"),
+        ([0.5, 1.5] * 30, ValueError, "Unknown label type: continuous"),
+        ([0.0, np.inf] * 30, ValueError, "Input y contains infinity"),
+        (np.array([0.0, np.inf] * 30, object), ValueError, "Input y contains infinity"),
+        ([{"a": 1}, {"b": 2}] * 30, ValueError, r"types \['dict'\]"),
+    ],
+)
+def test_what_is_no_label_is_refused(y, error, message):
+    with pytest.raises(error, match=message):
+        FtrlClassifier().fit(random_rows(), y)
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_a_learning_rate_that_fails_is_named_and_its_cause_kept(method):
+    def schedule(steps):
+        raise KeyError("decay")
+
+    model = FtrlClassifier(learning_rate=schedule)
+    classes = {"classes": [0, 1]} if method == "partial_fit" else {}
+    with pytest.raises(ValueError, match=r"learning_rate=<.*schedule.*KeyError: 'decay'") as raised:
+        getattr(model, method)(random_rows(), random_targets(), **classes)
+    assert isinstance(raised.value.__cause__, KeyError)
+    assert not hasattr(model, "classes_")
+
+
+@pytest.mark.parametrize(
+    "max_iter", [np.uint64(2**64 - 1), np.int64(2**63 - 1), np.uint8(255), np.int8(127)], ids=repr
+)
+def test_the_largest_number_of_passes_of_any_type_is_that_number(max_iter):
+    ours, theirs = (
+        FtrlClassifier(max_iter=passes, random_state=0).fit(random_rows(), random_targets())
+        for passes in (max_iter, int(max_iter))
+    )
+    np.testing.assert_array_equal(ours.z_, theirs.z_)
 
 
 def test_warm_start_refuses_a_new_class():

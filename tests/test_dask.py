@@ -314,6 +314,49 @@ def test_parameters_that_cannot_be_are_refused(client, params, message):
         model.fit(*placed(client, [rows(0)]))
 
 
+@pytest.mark.parametrize("names", [["0", "1"], ["-1", "+1"], ["01", "02"]], ids=str)
+def test_class_weights_are_those_of_labels_of_any_kind(client, names):
+    parts = [rows(seed) for seed in (0, 1)]
+    named = [(X, np.array(names)[y]) for X, y in parts]
+    models = [
+        DaskFtrlClassifier(class_weight=dict(zip(keys, [1.0, 5.0], strict=True)), **NUMBERS)
+        for keys in (names, [0, 1])
+    ]
+    ours = models[0].fit(*placed(client, named))
+    sign = 1 if names == sorted(names) else -1
+    np.testing.assert_allclose(ours.coef_, sign * models[1].fit(*placed(client, parts)).coef_)
+    np.testing.assert_array_equal(ours.classes_, sorted(names))
+
+
+@pytest.mark.parametrize("missing", [None, np.nan, pd.NA], ids=str)
+@pytest.mark.parametrize("names", [["no", "yes"], [0, 1]], ids=str)
+def test_a_missing_label_is_refused(client, names, missing):
+    X, y = rows(0)
+    labels = np.array(names, object)[y]
+    labels[50] = missing
+    for y in (labels, pd.Series(labels).convert_dtypes()):
+        model = DaskFtrlClassifier()
+        for learn, known in [(model.fit, {}), (model.partial_fit, {"classes": names})]:
+            with pytest.raises(ValueError, match=r"^Input y contains .*\. Leave out rows whose"):
+                learn([dask.delayed(X)], [dask.delayed(y)], **known)
+            assert not hasattr(model, "classes_")
+
+
+@pytest.mark.parametrize("missing", [None, np.nan, pd.NA], ids=str)
+def test_a_missing_target_is_refused(client, missing):
+    X, y = rows(0)
+    y = y.astype(object)
+    y[50] = missing
+    with pytest.raises(ValueError, match=r"^Input y contains (NaN|NA)\."):
+        DaskFtrlRegressor().fit([dask.delayed(X)], [dask.delayed(y)])
+
+
+def test_integers_that_are_objects_are_learned_as_integers(client):
+    X, y = rows(0)
+    model = DaskFtrlClassifier().fit([dask.delayed(X)], [dask.delayed(y.astype(object))])
+    assert model.classes_.dtype == np.int64
+
+
 def test_the_package_imports_nothing_of_dask():
     code = (
         "import sys, sklearn_ftrl;"

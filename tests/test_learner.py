@@ -145,7 +145,7 @@ def test_a_new_rate_is_for_the_steps_to_come():
 
 @pytest.mark.parametrize("numbers", ["both", "learning_rate", "beta"])
 def test_the_numbers_of_auto_given_as_numbers_keep_weights_and_intercept(numbers):
-    X, y = random_rows(), random_targets()
+    X, y = random_rows(200), random_targets(200)
     model = FtrlClassifier().partial_fit(X, y, classes=[0, 1])
     coef, intercept = model.coef_, model.intercept_
     given = {"learning_rate": model.learning_rate_, "beta": model.beta_}

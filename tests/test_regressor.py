@@ -1,4 +1,6 @@
 import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
 from oracle import FEW, random_rows
 
@@ -35,6 +37,31 @@ def test_targets_that_are_no_numbers_are_refused():
         FtrlRegressor().fit(random_rows(), np.full(60, "many"))
 
 
+@pytest.mark.parametrize("missing", [None, np.nan, pd.NA], ids=str)
+@pytest.mark.parametrize(
+    "container",
+    [
+        list,
+        lambda y: np.array(y, object),
+        lambda y: pd.Series(y, dtype=object),
+        lambda y: pd.Series(y, dtype="object").convert_dtypes(),
+        lambda y: pd.Series([None if pd.isna(value) else value for value in y], dtype="Float64"),
+        lambda y: pl.Series([None if pd.isna(value) else value for value in y]),
+    ],
+    ids=["list", "objects", "Series of objects", "Series of Int64", "Series of Float64", "polars"],
+)
+def test_a_missing_target_is_refused_and_changes_nothing(container, missing):
+    X, y = random_rows(), container([1.0, 2.0, missing, *range(57)])
+    model = FtrlRegressor(**FEW)
+    for learn in (model.fit, model.partial_fit):
+        with pytest.raises(ValueError, match=r"^Input y contains (NaN|NA)\."):
+            learn(X, y)
+        assert not hasattr(model, "t_")
+    with pytest.raises(ValueError, match=r"^In X_val, y_val.*: Input y contains (NaN|NA)\."):
+        model.fit(X, np.arange(60), X_val=X, y_val=y)
+    assert not hasattr(model, "t_")
+
+
 @pytest.mark.compiled
 def test_poisson_learns_the_logarithm_of_the_mean():
     rng = np.random.default_rng(0)
@@ -62,6 +89,14 @@ def test_poisson_says_so_where_the_gradient_overflows():
         FtrlRegressor("poisson", shuffle=False).fit(X, y, **start)
     start = {"coef_init": [300.0]}
     FtrlRegressor("poisson", shuffle=False, max_iter=1, tol=None).fit(X[:1], y[:1], **start)
+
+
+def test_poisson_says_so_where_a_prediction_overflows():
+    model = FtrlRegressor("poisson", fit_intercept=False, **FEW)
+    model.fit(np.zeros((2, 1)), [1, 1], coef_init=[1.0])
+    np.testing.assert_allclose(model.predict([[709.0], [-1e6]]), [np.exp(709.0), 0.0])
+    with pytest.raises(ValueError, match="the exponential of 800, is not finite"):
+        model.predict([[0.0], [800.0]])
 
 
 @pytest.mark.compiled
