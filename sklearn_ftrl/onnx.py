@@ -33,9 +33,7 @@ try:
     )
     from skl2onnx.common.utils_classifier import get_label_classes
 except ImportError as error:
-    raise ImportError(
-        'sklearn_ftrl.onnx needs skl2onnx: pip install "sklearn-ftrl[onnx]"'
-    ) from error
+    raise ImportError("sklearn_ftrl.onnx needs skl2onnx: pip install skl2onnx") from error
 
 __all__ = ["register"]
 

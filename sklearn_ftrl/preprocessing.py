@@ -37,7 +37,7 @@ class ColumnHasher(TransformerMixin, BaseEstimator):
     surprise. Two features may fall on the same index; their entries are then added. Columns
     are told by name: their order has no effect.
 
-    It needs pyarrow, which ``pip install sklearn-ftrl[arrow]`` brings.
+    It needs pyarrow (extra ``arrow``).
 
     Parameters
     ----------
@@ -485,9 +485,7 @@ def _as_table(X):
     try:
         import pyarrow as pa
     except ImportError as error:
-        raise ImportError(
-            'ColumnHasher reads tables with pyarrow: pip install "sklearn-ftrl[arrow]"'
-        ) from error
+        raise ImportError("ColumnHasher reads tables with pyarrow: pip install pyarrow") from error
 
     names, columns = _names_and_columns(X)
     if not columns:
