@@ -36,7 +36,8 @@ def _names_and_columns(X):
     """Return the names and the columns of X, each as X has them."""
     import pyarrow as pa
 
-    if hasattr(X, "iloc") and hasattr(X, "columns"):  # pandas' own stream has the index as well
+    is_frame = hasattr(X, "iloc") and hasattr(X, "columns") and not hasattr(X, "compute")
+    if is_frame:  # pandas' own stream has the index as well
         return list(X.columns), [X.iloc[:, j] for j in range(X.shape[1])]
     if isinstance(X, Mapping) and not sparse.issparse(X):  # dok_matrix is a dict
         return list(X.keys()), list(X.values())
@@ -54,6 +55,11 @@ def _names_and_columns(X):
             "X is a list of dicts, not a table. pyarrow.Table.from_pylist(X) and "
             "pandas.DataFrame(X) make one of it."
         )
+    for method in ["collect", "compute", "to_arrow", "to_table"]:  # of Polars, Dask, datatable ...
+        if hasattr(X, method):
+            raise TypeError(
+                f"X is a {type(X).__name__}, which is no table in memory. Pass X.{method}()."
+            )
     dtype = None if hasattr(X, "dtype") else object  # [1, "a"] is not ["1", "a"] yet
     X = check_array(X, dtype=dtype, ensure_all_finite=False, ensure_min_samples=0)
     return list(range(X.shape[1])), list(X.T)
@@ -89,7 +95,7 @@ def as_array(column, name):
             raise TypeError("a date is followed by a timestamp")  # pyarrow drops the time
         return array
     except (TypeError, ValueError, NotImplementedError, OverflowError) as error:
-        hint = " Its values must be of one type; astype(str) makes texts of them."
+        hint = f" Its values must be of one type. {read_as_text(name)}"
         raise TypeError(
             f"Column {name!r} cannot be read: {error}.{hint if dtype == 'O' else ''}"
         ) from error
@@ -100,22 +106,67 @@ def _has_time(column):
     return any(isinstance(value, datetime.datetime) and value == value for value in column)
 
 
+def read_as_text(name):
+    """Return how to read a column of ids as it is written in a file."""
+    return (  # 10 beside a missing value is 10.0 by now: to convert it would be too late
+        f"Read ids as text: dtype={{{name!r}: str}} in pandas, "
+        f"schema_overrides={{{name!r}: polars.String}} in Polars."
+    )
+
+
 def kind_of(field):
-    """Return "number", "category" or, of a column that has no values, "nothing"."""
+    """Return the kind of a column's values, None where there can be none."""
     import pyarrow.types as t
 
     of = field.type.value_type if t.is_dictionary(field.type) else field.type
+    if t.is_string(of) or t.is_large_string(of) or t.is_string_view(of):
+        return "text"
+    if t.is_integer(of):
+        return "integer"
+    if t.is_floating(of):
+        return "float"
+    if t.is_decimal(of):
+        return "decimal"
+    if t.is_boolean(of):
+        return "boolean"
+    if t.is_date(of):
+        return "date"
+    if t.is_timestamp(of):
+        return "timestamp" if of.tz is None else "timestamp with a time zone"
     if t.is_null(of):
-        return "nothing"
-    if t.is_integer(of) or t.is_floating(of) or t.is_decimal(of):
-        return "number" if of is field.type else "category"
-    strings = t.is_string(of) or t.is_large_string(of) or t.is_string_view(of)
-    if strings or t.is_date(of) or t.is_timestamp(of) or t.is_boolean(of):
-        return "category"
+        return None
     raise TypeError(
         f"Column {field.name!r} has the type {field.type}, which cannot be hashed. Drop it, "
         "or turn it into strings or numbers."
     )
+
+
+def is_dictionary(field):
+    """Return whether a column was declared to be of categories, whatever their kind."""
+    import pyarrow.types as t
+
+    return t.is_dictionary(field.type)
+
+
+def is_missing(column):
+    """Return whether a column has no value."""
+    import pyarrow.compute as pc
+
+    if column.null_count == len(column):
+        return True
+    return pc.all(pc.is_null(column, nan_is_null=True)).as_py()
+
+
+def is_beyond_floats(column):
+    """Return whether a number is so large that a float has lost, or would lose, its last digit."""
+    numbers = np.abs(column.cast("float64", safe=False).to_numpy())
+    return bool(((numbers >= 2.0**53) & np.isfinite(numbers)).any())
+
+
+def has_fractions(column):
+    """Return whether a number is not whole."""
+    numbers = column.cast("float64", safe=False).to_numpy()
+    return bool(((numbers != np.floor(numbers)) & np.isfinite(numbers)).any())
 
 
 def spell_dictionaries(table):

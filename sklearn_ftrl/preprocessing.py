@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import warnings
 from numbers import Integral
 from typing import ClassVar, NamedTuple
 
@@ -14,13 +15,28 @@ from sklearn.utils._param_validation import Interval, Options, StrOptions
 
 from ._base import DOC_PAGE
 from ._hashing import hash_texts, weave
-from ._tables import as_array, as_numbers, as_table, as_texts, buffers, kind_of, spell_dictionaries
+from ._tables import (
+    as_array,
+    as_numbers,
+    as_table,
+    as_texts,
+    buffers,
+    has_fractions,
+    is_beyond_floats,
+    is_dictionary,
+    is_missing,
+    kind_of,
+    read_as_text,
+    spell_dictionaries,
+)
 
 __all__ = ["ColumnHasher"]
 
 BLOCK = 2**20
 MOST_CROSSES = 2**20  # features a row that an order of interactions may ask for
 MOST_NAMES = 2**24
+NUMBERS = {"integer", "float", "decimal"}
+DATES = {"date", "timestamp", "timestamp with a time zone"}
 
 
 class ColumnHasher(TransformerMixin, BaseEstimator):
@@ -47,7 +63,8 @@ class ColumnHasher(TransformerMixin, BaseEstimator):
         What numbers are. "category": ids; each number is a feature of its own. "value":
         quantities; the column is one feature, and the number its value. "bin": counts; the
         number falls in a bin, and each bin is a feature (see Notes). Columns that a dict
-        does not name have "category".
+        does not name have "category". An estimator warns once of such a column, in the first
+        ``transform`` that finds decimals in it, unless a dict names it.
     missing : {"own", "skip"}, default="own"
         A missing value, None or NaN, is a feature of its own, one a column ("own"), or is
         left out, and interactions with it too ("skip").
@@ -65,6 +82,12 @@ class ColumnHasher(TransformerMixin, BaseEstimator):
         Number of columns in ``fit``, if it had a table.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Their names, sorted. ``transform`` then expects these, in any order.
+    column_kinds_ : dict {str: str or None}
+        The kind of each: "integer", "float", "decimal", "text", "boolean", "date",
+        "timestamp", "timestamp with a time zone", and of categoricals the kind of their
+        values ("categorical" of numbers, where others are bins or values). ``transform``
+        refuses another kind. The three kinds of numbers are one, but where a float would
+        have lost digits of an id. A column wholly missing has no kind, None, here and there.
 
     See Also
     --------
@@ -171,7 +194,9 @@ class ColumnHasher(TransformerMixin, BaseEstimator):
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X=None, y=None):
-        """Check the parameters, and remember the columns of X. Not needed by ``transform``.
+        """Check the parameters, and remember the columns of X and their kinds.
+
+        ``transform`` does not need it, but then takes any columns of any kinds.
 
         Parameters
         ----------
@@ -192,12 +217,17 @@ class ColumnHasher(TransformerMixin, BaseEstimator):
         ImportError
             If X needs pyarrow, and it is not installed.
         """
-        for name in ["n_features_in_", "feature_names_in_"]:
+        for name in ["n_features_in_", "feature_names_in_", "column_kinds_"]:
             vars(self).pop(name, None)
+        self._warned = set()
         if X is not None:
-            columns, _ = self._plan(as_table(X).schema)
+            table = as_table(X)
+            columns, _ = self._plan(table)
             self.n_features_in_ = len(columns)
             self.feature_names_in_ = np.array([c.name for c in columns], dtype=object)
+            self.column_kinds_ = {
+                c.name: None if is_missing(table.column(c.name)) else c.kind for c in columns
+            }
         return self
 
     def fit_transform(self, X, y=None):
@@ -237,13 +267,15 @@ class ColumnHasher(TransformerMixin, BaseEstimator):
             If a parameter is not valid, if columns are missing that parameters or ``fit``
             name, if columns have the same name, or if a number is too large for ``dtype``.
         TypeError
-            If a column's type cannot be hashed, or ``numeric`` names one that has no numbers.
+            If a column's type cannot be hashed, is of another kind than in ``fit``, or has
+            no numbers though ``numeric`` names it.
         ImportError
             If pyarrow is not installed.
         """
         self._validate_params()
         table = as_table(X)
-        columns, crosses = self._plan(table.schema)
+        columns, crosses = self._plan(table)
+        self._warn_of_amounts(table, columns)
         blocks = [
             self._weave(hashes, values, crosses)
             for hashes, values, _ in self._read(table, columns, BLOCK // len(crosses))
@@ -292,7 +324,7 @@ class ColumnHasher(TransformerMixin, BaseEstimator):
         wanted = wanted.astype(np.int64)
         names = {int(index): set() for index in wanted}
         table = as_table(X)
-        columns, crosses = self._plan(table.schema)
+        columns, crosses = self._plan(table)
         for hashes, values, texts in self._read(table, columns, BLOCK // len(columns)):
             for cross in crosses:
                 found, _, lengths = self._weave(hashes, values, [cross])
@@ -346,9 +378,9 @@ class ColumnHasher(TransformerMixin, BaseEstimator):
                     f"got {names!r}."
                 )
 
-    def _plan(self, schema):
+    def _plan(self, table):
         """Return the columns, sorted by name, and the tuples of their positions to cross."""
-        names = sorted(schema.names)
+        names = sorted(table.column_names)
         if len(set(names)) < len(names):
             twice = sorted({a for a, b in itertools.pairwise(names) if a == b})
             raise ValueError(f"Columns of X have the same name: {twice}.")
@@ -378,14 +410,50 @@ class ColumnHasher(TransformerMixin, BaseEstimator):
                 f"{MOST_CROSSES} features a row. List those you need."
             )
         columns = [
-            _column(schema.field(name), numeric.get(name), self.numeric, self.seed)
-            for name in names
+            _column(table.field(name), numeric.get(name), self.numeric, self.seed) for name in names
         ]
+        for column in columns:
+            self._check_kind(column, table.column(column.name))
         position = {name: j for j, name in enumerate(names)}
         crosses = {tuple(sorted(position[name] for name in cross)) for cross in tuples}
         for k in range(1, order + 1):
             crosses.update(itertools.combinations(range(len(names)), k))
         return columns, sorted(crosses)
+
+    def _check_kind(self, column, values):
+        """Raise if the values of a column are of another kind than in fit."""
+        fitted = getattr(self, "column_kinds_", {}).get(column.name)
+        if column.kind == fitted or None in (column.kind, fitted) or is_missing(values):
+            return
+        told = f"Column {column.name!r} was {fitted} in fit and is {column.kind} now"
+        if {column.kind, fitted} <= NUMBERS:
+            floats = "float" in (column.kind, fitted) and column.how == "category"
+            if floats and is_beyond_floats(values):
+                raise TypeError(
+                    f"{told}, and floats lose digits of numbers from 2**53 on. "
+                    f"{read_as_text(column.name)}"
+                )
+            return
+        how = read_as_text(column.name)
+        if DATES & {column.kind, fitted}:
+            how = "Make text of its dates in all tables, by the same strftime."
+        raise TypeError(f"{told}, so equal values would be other features. {how}")
+
+    def _warn_of_amounts(self, table, columns):
+        """Warn, once a column, if numbers that look like amounts are taken for ids."""
+        warned = vars(self).setdefault("_warned", set())
+        chosen = self.numeric if isinstance(self.numeric, dict) else {}
+        for name, kind, how, *_ in columns:
+            is_id = how == "category" and kind in {"float", "decimal"}
+            if not is_id or name in chosen or name in warned or is_dictionary(table.field(name)):
+                continue
+            if has_fractions(table.column(name)):
+                warned.add(name)
+                warnings.warn(
+                    f"Column {name!r} has numbers with decimals, and each of them is a feature of "
+                    f'its own. Choose numeric={{{name!r}: "bin"}} or "value" for amounts, or '
+                    '"category" for ids.'
+                )
 
     def _read(self, table, columns, n_rows):
         """Yield, for some rows at a time, the hashes, values and texts of their columns."""
@@ -439,6 +507,7 @@ class _Column(NamedTuple):
     """What is known of a column before its values are read."""
 
     name: str
+    kind: str | None
     how: str
     low: np.uint64
     high: np.uint64
@@ -451,16 +520,19 @@ class _Column(NamedTuple):
 def _column(field, how, default, seed):
     """Return a column of this type; ``how`` was asked for by its name, or is None."""
     kind = kind_of(field)
-    if how in ("value", "bin") and kind == "category":
+    is_number = kind in NUMBERS and not is_dictionary(field)
+    if how in ("value", "bin") and not (is_number or kind is None):
         raise TypeError(
             f"numeric={{{field.name!r}: {how!r}}} needs numbers, but the type of the column is "
             f"{field.type}."
         )
     if how is None:
-        how = default if kind == "number" and isinstance(default, str) else "category"
+        how = default if is_number and isinstance(default, str) else "category"
+    if kind in NUMBERS and not is_number and default in ("value", "bin"):
+        kind = "categorical"  # other features than those of numbers
     low = murmurhash3_32(field.name + "=", seed=seed, positive=True)
     high = murmurhash3_32(field.name + "=", seed=low, positive=True)
-    return _Column(field.name, how, np.uint64(low), np.uint64(high))
+    return _Column(field.name, kind, how, np.uint64(low), np.uint64(high))
 
 
 def _bins(numbers):

@@ -1,6 +1,7 @@
 """ColumnHasher against a reference in plain Python, written from its documentation."""
 
 import datetime
+import io
 import itertools
 import math
 import pickle
@@ -26,6 +27,7 @@ from sklearn_ftrl import FtrlClassifier, _hashing, preprocessing
 from sklearn_ftrl.preprocessing import ColumnHasher
 
 pa = pytest.importorskip("pyarrow")
+ds = pytest.importorskip("pyarrow.dataset")
 pd = pytest.importorskip("pandas")
 pl = pytest.importorskip("polars")
 
@@ -159,6 +161,8 @@ def tables(draw):
         table[name] = draw(st.lists(st.none() | values, min_size=n_rows, max_size=n_rows))
         if kind.startswith(("value", "bin")):
             numeric[name] = kind.split("_")[0]
+        elif "float" in kind or "decimal" in kind:
+            numeric[name] = "category"  # or it warns of amounts
     crosses = st.lists(st.sampled_from(names), min_size=2, max_size=4, unique=True).map(tuple)
     interactions = draw(st.lists(crosses, max_size=3)) if len(names) > 1 else []
     return table, types, numeric, interactions
@@ -262,6 +266,12 @@ def columns():
     }
 
 
+class NotInMemory:
+    """A table that has Arrow's form if asked, as datatable's Frame."""
+
+    to_arrow = None
+
+
 class Stream:
     """A table of which nothing is known but its stream."""
 
@@ -294,7 +304,7 @@ def test_all_containers_give_the_same_rows(columns, container):
 
 
 def test_the_columns_of_an_array_are_x0_x1_and_so_on(columns):
-    hasher = ColumnHasher(interactions=[("x0", "x2")])
+    hasher = ColumnHasher(interactions=[("x0", "x2")], numeric="bin")
     array = np.array(list(columns.values()), dtype=object).T
     named = {f"x{j}": values for j, values in enumerate(columns.values())}
     for X in (array, array.tolist(), pd.DataFrame(array)):
@@ -362,7 +372,7 @@ NOON = datetime.datetime(2024, 1, 31, 12)
     ids=lambda expected: str(expected[0]),
 )
 def test_a_category_is_its_text_whatever_its_type(expected, arrays):
-    hasher = ColumnHasher()
+    hasher = ColumnHasher(numeric={"a": "category"})
     X = hasher.transform({"a": expected})
     for array in arrays:
         assert_equal(hasher.transform({"a": array}), X)
@@ -400,9 +410,10 @@ def test_chunks_may_have_dictionaries_of_their_own():
 
 
 def test_many_rows_are_made_block_by_block(columns, monkeypatch):
-    X = ColumnHasher(interactions=2).transform(columns)
+    hasher = ColumnHasher(interactions=2, numeric={"price": "bin"})
+    X = hasher.transform(columns)
     monkeypatch.setattr(preprocessing, "BLOCK", 30)
-    assert_equal(ColumnHasher(interactions=2).transform(columns), X)
+    assert_equal(hasher.transform(columns), X)
 
 
 # What is a feature.
@@ -632,6 +643,13 @@ def test_dates_may_be_missing():
     assert_equal(rows, dates.transform({"a": pa.array([NOON.date(), *[None] * 3])}))
 
 
+def test_a_frame_of_dask_is_not_in_memory():
+    dd = pytest.importorskip("dask.dataframe")
+    frame = dd.from_pandas(pd.DataFrame({"a": ["x", "y"]}), npartitions=2)
+    with pytest.raises(TypeError, match=r"DataFrame, .* Pass X.compute\(\)"):
+        ColumnHasher().fit(frame)
+
+
 def test_columns_of_one_type_are_not_told_to_be():
     with pytest.raises(TypeError, match=r"Column 'a' cannot be read: .* time unit\.$"):
         ColumnHasher().transform({"a": np.array([NOON], "M8[h]")})
@@ -683,7 +701,14 @@ def test_a_product_too_large_is_an_error():
         ({"a": None}, TypeError, "Column 'a' is not a list"),
         ({"a": pd.Timestamp("2020-01-01")}, TypeError, "Column 'a' is not a list"),
         (pd.DataFrame({"a": ["x"], "b": [1]}).iloc[0], TypeError, r"one row is df.iloc\[\[i\]\]"),
-        (pd.DataFrame({"a": ["x", 1]}), TypeError, r"Column 'a' cannot be read: .* astype\(str\)"),
+        (
+            pd.DataFrame({"a": ["x", 1]}),
+            TypeError,
+            r"one type. Read ids as text: dtype=\{'a': str\}",
+        ),
+        (pl.LazyFrame({"a": ["x"]}), TypeError, r"LazyFrame, .* Pass X.collect\(\)"),
+        (NotInMemory(), TypeError, r"NotInMemory, .* Pass X.to_arrow\(\)"),
+        (ds.dataset(pa.table({"a": ["x"]})), TypeError, r"Dataset, .* Pass X.to_table\(\)"),
         (sparse.eye(2).todok(), TypeError, "[Ss]parse"),
         (sparse.eye_array(2).tocsr(), TypeError, "[Ss]parse"),
     ],
@@ -713,6 +738,204 @@ def test_columns_that_fit_did_not_see_are_named():
     assert not hasattr(hasher, "n_features_in_")
 
 
+# What fit remembers.
+
+DAY = NOON.date()
+ZONED = NOON.replace(tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("fitted", "other", "message"),
+    [
+        (["01234"], [1234], r"text in fit and is integer now, .* dtype=\{'zip': str\}"),
+        ([1234], ["01234"], r"integer .* text now, .* schema_overrides=\{'zip': polars.String\}"),
+        (["10"], [10.0], "text .* float now"),
+        (["10"], [Decimal("10.00")], "text .* decimal now"),
+        ([True, None], ["True", None], "boolean .* text now"),
+        ([True], [1], "boolean .* integer now"),
+        (["a"], pa.array([1, 2]).dictionary_encode(), "text .* integer now"),
+        (pd.Series(["1"], dtype="category"), [1], "text .* integer now"),
+        ([DAY], [NOON], "date .* timestamp now, .* same strftime"),
+        ([NOON], [ZONED], "timestamp .* with a time zone now, .* same strftime"),
+        (["2024-01-31"], [DAY], "text .* date now, .* same strftime"),
+    ],
+)
+def test_a_column_of_another_kind_than_in_fit_is_refused(fitted, other, message):
+    hasher = ColumnHasher().fit({"zip": fitted})
+    with pytest.raises(TypeError, match=f"Column 'zip' was {message}"):
+        hasher.transform({"zip": other})
+    with pytest.raises(TypeError, match="Column 'zip' was"):
+        hasher.inverse_index({"zip": other}, [0])
+
+
+KINDS_OF_TYPES = {
+    "text": [
+        ["1", None],
+        pa.array(["1", None], pa.large_string()),
+        pa.array(["1", None], pa.string_view()),
+        pa.array(["1", None]).dictionary_encode(),
+        np.array(["1", None], object),
+        pd.Series(["1", None]),
+        pd.Series(["1", None], dtype="string"),
+        pd.Series(["1", None], dtype="category"),
+        pl.Series(["1", None]),
+        pl.Series(["1", None], dtype=pl.Categorical),
+        pl.Series(["1", None], dtype=pl.Enum(["0", "1"])),
+    ],
+    "number": [
+        [1234, None],
+        [1234.0, np.nan],
+        [Decimal("1234.00"), None],
+        pa.array([1234, None], pa.uint16()),
+        pa.array([1234, None]).dictionary_encode(),
+        pd.Series([1234, None]),
+        pd.Series([1234, None], dtype="Int64"),
+        pd.Series([1234, None], dtype="category"),
+        pl.Series([1234, None]),
+    ],
+    "boolean": [
+        [True, None],
+        pd.Series([True, None], dtype=object),
+        pd.Series([True, None], dtype="boolean"),
+        pd.Series([True, None], dtype="category"),
+    ],
+    "date": [[DAY, None], np.array([DAY, "NaT"], "M8[D]"), pa.array([NOON, None], pa.date64())],
+    "timestamp": [[NOON, None], pd.Series([NOON, None]), pa.array([NOON, None], pa.timestamp("s"))],
+    "zoned": [[ZONED, None], pa.array([ZONED, None], pa.timestamp("s", "Europe/Paris"))],
+}
+
+
+@pytest.mark.parametrize("kind", KINDS_OF_TYPES)
+def test_a_kind_may_have_many_types_and_its_values_are_the_same_features(kind):
+    for fitted in KINDS_OF_TYPES[kind]:
+        hasher = ColumnHasher().fit({"a": fitted})
+        X = hasher.transform({"a": fitted})
+        for other in KINDS_OF_TYPES[kind]:
+            assert_equal(hasher.transform({"a": other}), X)
+
+
+NOTHING = [
+    [None, None],
+    [np.nan, np.nan],
+    [],
+    pa.array([np.nan, None]),
+    pa.nulls(2, pa.string()),
+    pa.nulls(2, pa.timestamp("s")),
+    pa.array([None, None], pa.dictionary(pa.int8(), pa.int64())),
+    pd.Series([np.nan, np.nan], dtype="category"),
+    pd.Series([None, None], dtype="string"),
+    pl.Series([None, None], dtype=pl.Null),
+]
+
+
+@pytest.mark.parametrize("nothing", NOTHING, ids=repr)
+def test_a_column_wholly_missing_has_no_kind_yet(nothing):
+    for values in (["a"], [1], [True], [DAY]):
+        for numeric in ("category", "value", "bin"):
+            hasher = ColumnHasher(numeric=numeric).fit({"a": nothing})
+            assert hasher.column_kinds_ == {"a": None}
+            hasher.transform({"a": values})
+            X = hasher.fit({"a": values}).transform({"a": nothing})
+            assert_equal(X, ColumnHasher().transform({"a": nothing}))
+
+
+def test_fit_remembers_the_kinds_of_columns_until_the_next(columns):
+    hasher = ColumnHasher(numeric="bin").fit(columns | {"nothing": [None] * 4})
+    assert hasher.column_kinds_ == {
+        "ad": "integer",
+        "day": "date",
+        "nothing": None,
+        "price": "float",
+        "seen": "boolean",
+        "site": "text",
+        "time": "timestamp",
+    }
+    assert not hasattr(hasher.fit(), "column_kinds_")
+    hasher.transform(columns | {"ad": ["a"] * 4})
+    assert not hasattr(clone(hasher.fit(columns)), "column_kinds_")
+    with pytest.raises(TypeError, match="Column 'ad' was integer in fit"):
+        pickle.loads(pickle.dumps(hasher)).transform(columns | {"ad": ["a"] * 4})
+
+
+@pytest.mark.parametrize("ids", [[2**53 + 1, 1], [Decimal(2**53 + 1), Decimal(1)]])
+def test_ids_that_lose_digits_as_floats_are_refused(ids):
+    """As of a chunk of 64-bit ids in which one is missing."""
+    hasher, floats = ColumnHasher(), pd.Series([2**53 + 1, np.nan])
+    for fitted, other in [(ids, floats), (floats, ids)]:
+        with pytest.raises(TypeError, match=r"in fit and is .* lose digits .* dtype=\{'a': str\}"):
+            hasher.fit({"a": fitted}).transform({"a": other})
+        hasher.transform({"a": other[1:]})  # 1 or NaN
+    hasher.fit({"a": ids}).transform({"a": [2.0**53 - 1, -(2.0**53) + 1, np.inf]})
+    quantities = ColumnHasher(numeric="value").fit({"a": ids})
+    assert quantities.transform({"a": floats}).max() == 2.0**53
+
+
+def test_categories_of_numbers_are_no_numbers_where_these_are_no_ids():
+    ints, categories = [3, 4], pd.Series([3, 4], dtype="category")
+    for numeric in ("bin", "value"):
+        hasher = ColumnHasher(numeric=numeric)
+        with pytest.raises(TypeError, match="was categorical in fit and is integer now"):
+            hasher.fit({"a": categories}).transform({"a": ints})
+        with pytest.raises(TypeError, match="was integer in fit and is categorical now"):
+            hasher.fit({"a": ints}).transform({"a": categories})
+    hasher = ColumnHasher(numeric={"b": "bin"}).fit({"a": ints, "b": ints})
+    hasher.transform({"a": categories, "b": ints})
+
+
+def test_chunks_of_a_file_are_refused_if_their_types_differ_and_learned_as_text():
+    file = "zip,ad\n01234,1\nAB1,2\n01234,\n98765,3\n"
+    first, second = pd.read_csv(io.StringIO(file), chunksize=2)
+    with pytest.raises(TypeError, match="Column 'zip' was text in fit and is integer now"):
+        ColumnHasher().fit(first).transform(second)
+    chunks = list(pd.read_csv(io.StringIO(file), chunksize=2, dtype=str))
+    hasher = ColumnHasher().fit(chunks[0])
+    whole = pd.read_csv(io.StringIO(file), dtype=str)
+    X = sparse.vstack([hasher.transform(chunk) for chunk in chunks], "csr")
+    assert_equal(X, hasher.transform(whole))
+
+
+# Amounts that are taken for ids.
+
+
+@pytest.mark.parametrize(
+    "amounts",
+    [[9.99, None, 5.0], np.array([9.99, 5.0], np.float32), [Decimal("9.99")], [1e300, 0.5]],
+    ids=str,
+)
+def test_amounts_that_are_taken_for_ids_are_warned_of(amounts):
+    message = r"Column 'price' .* numeric=\{'price': \"bin\"\} or \"value\" .* \"category\" for ids"
+    with pytest.warns(UserWarning, match=message):
+        ColumnHasher().transform({"price": amounts, "site": ["x"] * len(amounts)})
+
+
+def test_a_choice_of_numeric_is_not_warned_of():
+    table = {"price": [9.99]}
+    for numeric in ("bin", "value", *({"price": how} for how in ("category", "bin", "value"))):
+        ColumnHasher(numeric=numeric).fit_transform(table)
+    ColumnHasher().fit_transform(pd.DataFrame(table, dtype="category"))
+    ColumnHasher().fit(table).inverse_index(table, [0])
+
+
+@pytest.mark.parametrize("ids", [[7.0, np.nan], [-3.0, 2.0**60], [np.inf, 1.0], [Decimal("5.00")]])
+def test_whole_numbers_are_not_warned_of(ids):
+    ColumnHasher().fit_transform({"ad": ids})
+
+
+def test_an_estimator_warns_once_of_a_column_in_the_first_transform_that_has_its_amounts():
+    hasher = ColumnHasher()
+    with pytest.warns(UserWarning, match="Column 'price'"):
+        hasher.transform({"price": [9.99]})
+    hasher.transform({"price": [5.49]})
+    with pytest.warns(UserWarning, match="Column 'tax'"):
+        hasher.transform({"price": [5.49], "tax": [0.5]})
+    hasher.fit({"price": [5.49]})
+    with pytest.warns(UserWarning, match="Column 'price'"):
+        hasher.transform({"price": [5.49]})
+    pickle.loads(pickle.dumps(hasher)).transform({"price": [7.89]})
+    with pytest.warns(UserWarning, match="Column 'price'"):
+        clone(hasher).transform({"price": [7.89]})
+
+
 def test_no_rows_give_no_rows():
     for table in ({"a": pa.array([], pa.string())}, pd.DataFrame({"a": []}), np.empty((0, 1))):
         X = ColumnHasher(interactions=2, dtype=np.float32).fit_transform(table)
@@ -738,7 +961,7 @@ def test_a_table_is_not_changed(columns):
     frame = pd.DataFrame(columns)
     array = np.array([[1.0, np.nan], [np.inf, 2.0]])
     before = frame.copy(deep=True), array.copy()
-    ColumnHasher(interactions=2).fit_transform(frame)
+    ColumnHasher(interactions=2, numeric={"price": "bin"}).fit_transform(frame)
     ColumnHasher(interactions=2).fit_transform(array)
     pd.testing.assert_frame_equal(frame, before[0])
     np.testing.assert_array_equal(array, before[1])
@@ -750,7 +973,8 @@ def test_a_table_is_not_changed(columns):
 def test_inverse_index_tells_categories_bins_values_and_what_is_missing():
     table = {"site": ["news", None], "n": [50, None], "price": [2.5, None], "id": [1.0, 0.5]}
     hasher = ColumnHasher(
-        numeric={"n": "bin", "price": "value"}, interactions=[("site", "n"), ("price", "id")]
+        numeric={"n": "bin", "price": "value", "id": "category"},
+        interactions=[("site", "n"), ("price", "id")],
     )
     X = hasher.transform(table)
     named = [
@@ -804,7 +1028,7 @@ def test_scikit_learn_s_checks(estimator, check):
 
 
 def test_a_clone_and_a_pickle_give_the_same_rows(columns):
-    hasher = ColumnHasher(interactions=[("site", "ad")], numeric={"ad": "bin"}).fit(columns)
+    hasher = ColumnHasher(interactions=[("site", "ad")], numeric="bin").fit(columns)
     X = hasher.transform(columns)
     for other in (clone(hasher), pickle.loads(pickle.dumps(hasher))):
         assert other.get_params() == hasher.get_params()
@@ -829,19 +1053,20 @@ def test_in_a_pipeline_and_a_column_transformer(columns):
 
 
 def test_the_sparse_interface_is_the_one_of_the_config(columns):
-    assert sparse.isspmatrix_csr(ColumnHasher().transform(columns))
+    hasher = ColumnHasher(numeric="bin")
+    assert sparse.isspmatrix_csr(hasher.transform(columns))
     try:
         config = config_context(sparse_interface="sparray")
     except TypeError:
         pytest.skip("this scikit-learn has matrices alone")
     with config:
-        X = ColumnHasher().transform(columns)
+        X = hasher.transform(columns)
     assert isinstance(X, sparse.csr_array)
-    assert_equal(X, ColumnHasher().transform(columns))
+    assert_equal(X, hasher.transform(columns))
 
 
 def test_threads_share_a_transformer(columns):
-    hasher = ColumnHasher(interactions=2)
+    hasher = ColumnHasher(interactions=2, numeric="bin")
     with ThreadPoolExecutor(4) as pool:
         results = list(pool.map(hasher.transform, [columns] * 8))
     for X in results:
