@@ -1,13 +1,8 @@
-"""ColumnHasher: tables of ids, counts and dates as hashed CSR rows.
+"""ColumnHasher: tables of ids, counts and dates as hashed CSR rows."""
 
-Nothing here but the functions that read a table knows of pyarrow, which is optional and
-imported when it is needed.
-"""
-
-import datetime
 import itertools
 import math
-from collections.abc import Mapping, Set
+import warnings
 from numbers import Integral
 from typing import ClassVar, NamedTuple
 
@@ -15,17 +10,33 @@ import numpy as np
 from scipy import sparse
 from sklearn import get_config
 from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
-from sklearn.utils import check_array, murmurhash3_32
+from sklearn.utils import murmurhash3_32
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 
 from ._fitted import DOC_PAGE
 from ._hashing import hash_texts, weave
+from ._tables import (
+    as_array,
+    as_numbers,
+    as_table,
+    as_texts,
+    buffers,
+    has_fractions,
+    is_beyond_floats,
+    is_dictionary,
+    is_missing,
+    kind_of,
+    read_as_text,
+    spell_dictionaries,
+)
 
 __all__ = ["ColumnHasher"]
 
 BLOCK = 2**20
 MOST_CROSSES = 2**20  # features a row that an order of interactions may ask for
 MOST_NAMES = 2**24
+NUMBERS = {"integer", "float", "decimal"}
+DATES = {"date", "timestamp", "timestamp with a time zone"}
 
 
 class ColumnHasher(TransformerMixin, BaseEstimator):
@@ -52,7 +63,8 @@ class ColumnHasher(TransformerMixin, BaseEstimator):
         What numbers are. "category": ids; each number is a feature of its own. "value":
         quantities; the column is one feature, and the number its value. "bin": counts; the
         number falls in a bin, and each bin is a feature (see Notes). Columns that a dict
-        does not name have "category".
+        does not name have "category". An estimator warns once of such a column, in the first
+        ``transform`` that finds decimals in it, unless a dict names it.
     missing : {"own", "skip"}, default="own"
         A missing value, None or NaN, is a feature of its own, one a column ("own"), or is
         left out, and interactions with it too ("skip").
@@ -70,6 +82,12 @@ class ColumnHasher(TransformerMixin, BaseEstimator):
         Number of columns in ``fit``, if it had a table.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Their names, sorted. ``transform`` then expects these, in any order.
+    column_kinds_ : dict {str: str or None}
+        The kind of each: "integer", "float", "decimal", "text", "boolean", "date",
+        "timestamp", "timestamp with a time zone", and of categoricals the kind of their
+        values ("categorical" of numbers, where others are bins or values). ``transform``
+        refuses another kind. The three kinds of numbers are one, but where a float would
+        have lost digits of an id. A column wholly missing has no kind, None, here and there.
 
     See Also
     --------
@@ -176,7 +194,9 @@ class ColumnHasher(TransformerMixin, BaseEstimator):
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X=None, y=None):
-        """Check the parameters, and remember the columns of X. Not needed by ``transform``.
+        """Check the parameters, and remember the columns of X and their kinds.
+
+        ``transform`` does not need it, but then takes any columns of any kinds.
 
         Parameters
         ----------
@@ -197,12 +217,17 @@ class ColumnHasher(TransformerMixin, BaseEstimator):
         ImportError
             If X needs pyarrow, and it is not installed.
         """
-        for name in ["n_features_in_", "feature_names_in_"]:
+        for name in ["n_features_in_", "feature_names_in_", "column_kinds_"]:
             vars(self).pop(name, None)
+        self._warned = set()
         if X is not None:
-            columns, _ = self._plan(_as_table(X).schema)
+            table = as_table(X)
+            columns, _ = self._plan(table)
             self.n_features_in_ = len(columns)
             self.feature_names_in_ = np.array([c.name for c in columns], dtype=object)
+            self.column_kinds_ = {
+                c.name: None if is_missing(table.column(c.name)) else c.kind for c in columns
+            }
         return self
 
     def fit_transform(self, X, y=None):
@@ -220,7 +245,7 @@ class ColumnHasher(TransformerMixin, BaseEstimator):
         rows : CSR matrix or array of shape (n_samples, n_features)
             See ``transform``.
         """
-        table = _as_table(X)  # once: a stream can be read only once
+        table = as_table(X)  # once: a stream can be read only once
         return self.fit(table).transform(table)
 
     def transform(self, X):
@@ -242,13 +267,15 @@ class ColumnHasher(TransformerMixin, BaseEstimator):
             If a parameter is not valid, if columns are missing that parameters or ``fit``
             name, if columns have the same name, or if a number is too large for ``dtype``.
         TypeError
-            If a column's type cannot be hashed, or ``numeric`` names one that has no numbers.
+            If a column's type cannot be hashed, is of another kind than in ``fit``, or has
+            no numbers though ``numeric`` names it.
         ImportError
             If pyarrow is not installed.
         """
         self._validate_params()
-        table = _as_table(X)
-        columns, crosses = self._plan(table.schema)
+        table = as_table(X)
+        columns, crosses = self._plan(table)
+        self._warn_of_amounts(table, columns)
         blocks = [
             self._weave(hashes, values, crosses)
             for hashes, values, _ in self._read(table, columns, BLOCK // len(crosses))
@@ -296,8 +323,8 @@ class ColumnHasher(TransformerMixin, BaseEstimator):
             raise ValueError(f"indices must be from 0 to {self.n_features - 1}, got {indices!r}.")
         wanted = wanted.astype(np.int64)
         names = {int(index): set() for index in wanted}
-        table = _as_table(X)
-        columns, crosses = self._plan(table.schema)
+        table = as_table(X)
+        columns, crosses = self._plan(table)
         for hashes, values, texts in self._read(table, columns, BLOCK // len(columns)):
             for cross in crosses:
                 found, _, lengths = self._weave(hashes, values, [cross])
@@ -351,9 +378,9 @@ class ColumnHasher(TransformerMixin, BaseEstimator):
                     f"got {names!r}."
                 )
 
-    def _plan(self, schema):
+    def _plan(self, table):
         """Return the columns, sorted by name, and the tuples of their positions to cross."""
-        names = sorted(schema.names)
+        names = sorted(table.column_names)
         if len(set(names)) < len(names):
             twice = sorted({a for a, b in itertools.pairwise(names) if a == b})
             raise ValueError(f"Columns of X have the same name: {twice}.")
@@ -383,20 +410,54 @@ class ColumnHasher(TransformerMixin, BaseEstimator):
                 f"{MOST_CROSSES} features a row. List those you need."
             )
         columns = [
-            _column(schema.field(name), numeric.get(name), self.numeric, self.seed)
-            for name in names
+            _column(table.field(name), numeric.get(name), self.numeric, self.seed) for name in names
         ]
+        for column in columns:
+            self._check_kind(column, table.column(column.name))
         position = {name: j for j, name in enumerate(names)}
         crosses = {tuple(sorted(position[name] for name in cross)) for cross in tuples}
         for k in range(1, order + 1):
             crosses.update(itertools.combinations(range(len(names)), k))
         return columns, sorted(crosses)
 
+    def _check_kind(self, column, values):
+        """Raise if the values of a column are of another kind than in fit."""
+        fitted = getattr(self, "column_kinds_", {}).get(column.name)
+        if column.kind == fitted or None in (column.kind, fitted) or is_missing(values):
+            return
+        told = f"Column {column.name!r} was {fitted} in fit and is {column.kind} now"
+        if {column.kind, fitted} <= NUMBERS:
+            floats = "float" in (column.kind, fitted) and column.how == "category"
+            if floats and is_beyond_floats(values):
+                raise TypeError(
+                    f"{told}, and floats lose digits of numbers from 2**53 on. "
+                    f"{read_as_text(column.name)}"
+                )
+            return
+        how = read_as_text(column.name)
+        if DATES & {column.kind, fitted}:
+            how = "Make text of its dates in all tables, by the same strftime."
+        raise TypeError(f"{told}, so equal values would be other features. {how}")
+
+    def _warn_of_amounts(self, table, columns):
+        """Warn, once a column, if numbers that look like amounts are taken for ids."""
+        warned = vars(self).setdefault("_warned", set())
+        chosen = self.numeric if isinstance(self.numeric, dict) else {}
+        for name, kind, how, *_ in columns:
+            is_id = how == "category" and kind in {"float", "decimal"}
+            if not is_id or name in chosen or name in warned or is_dictionary(table.field(name)):
+                continue
+            if has_fractions(table.column(name)):
+                warned.add(name)
+                warnings.warn(
+                    f"Column {name!r} has numbers with decimals, and each of them is a feature of "
+                    f'its own. Choose numeric={{{name!r}: "bin"}} or "value" for amounts, or '
+                    '"category" for ids.'
+                )
+
     def _read(self, table, columns, n_rows):
         """Yield, for some rows at a time, the hashes, values and texts of their columns."""
-        import pyarrow as pa
-
-        table = _spell_dictionaries(table)
+        table = spell_dictionaries(table)
         for batch in table.to_batches(max_chunksize=max(1, n_rows)):
             hashes = np.empty((batch.num_rows, len(columns)), np.uint64)
             values = np.ones(hashes.shape)
@@ -404,15 +465,16 @@ class ColumnHasher(TransformerMixin, BaseEstimator):
             for j, column in enumerate(columns):
                 array = batch.column(column.name)
                 if column.how == "value":
-                    values[:, j] = _numbers(array, column, self.dtype)
+                    values[:, j] = as_numbers(array, column, self.dtype)
                     hashes[:, j] = column.key
                     missing = np.isnan(values[:, j])
                     texts.append(None)
                 else:
                     if column.how == "bin":
-                        array = pa.array(_bins(_numbers(array, column, self.dtype)))
-                    texts.append(_texts(array))
-                    hash_texts(*_buffers(texts[j]), column.low, column.high, hashes[:, j])
+                        bins = _bins(as_numbers(array, column, self.dtype))
+                        array = as_array(bins, column.name)
+                    texts.append(as_texts(array))
+                    hash_texts(*buffers(texts[j]), column.low, column.high, hashes[:, j])
                     nulls = texts[j].null_count  # mostly 0, and then not worth a look
                     missing = texts[j].is_null().to_numpy(zero_copy_only=False) if nulls else []
                 hashes[missing, j] = ~column.key
@@ -445,6 +507,7 @@ class _Column(NamedTuple):
     """What is known of a column before its values are read."""
 
     name: str
+    kind: str | None
     how: str
     low: np.uint64
     high: np.uint64
@@ -456,197 +519,26 @@ class _Column(NamedTuple):
 
 def _column(field, how, default, seed):
     """Return a column of this type; ``how`` was asked for by its name, or is None."""
-    import pyarrow.types as t
-
-    of = field.type.value_type if t.is_dictionary(field.type) else field.type
-    numeric = t.is_integer(of) or t.is_floating(of) or t.is_decimal(of)
-    strings = t.is_string(of) or t.is_large_string(of) or t.is_string_view(of)
-    days = t.is_date(of) or t.is_timestamp(of)
-    if not (numeric or strings or days or t.is_boolean(of) or t.is_null(of)):
-        raise TypeError(
-            f"Column {field.name!r} has the type {field.type}, which cannot be hashed. Drop it, "
-            "or turn it into strings or numbers."
-        )
-    numeric = numeric and of is field.type
-    if how in ("value", "bin") and not (numeric or t.is_null(of)):
+    kind = kind_of(field)
+    is_number = kind in NUMBERS and not is_dictionary(field)
+    if how in ("value", "bin") and not (is_number or kind is None):
         raise TypeError(
             f"numeric={{{field.name!r}: {how!r}}} needs numbers, but the type of the column is "
             f"{field.type}."
         )
     if how is None:
-        how = default if numeric and isinstance(default, str) else "category"
+        how = default if is_number and isinstance(default, str) else "category"
+    if kind in NUMBERS and not is_number and default in ("value", "bin"):
+        kind = "categorical"  # other features than those of numbers
     low = murmurhash3_32(field.name + "=", seed=seed, positive=True)
     high = murmurhash3_32(field.name + "=", seed=low, positive=True)
-    return _Column(field.name, how, np.uint64(low), np.uint64(high))
-
-
-def _as_table(X):
-    """Return X as an Arrow table."""
-    try:
-        import pyarrow as pa
-    except ImportError as error:
-        raise ImportError("ColumnHasher reads tables with pyarrow: pip install pyarrow") from error
-
-    names, columns = _names_and_columns(X)
-    if not columns:
-        raise ValueError("0 feature(s) in X, while a minimum of 1 is required.")
-    if all(isinstance(name, Integral) for name in names):  # scikit-learn counts that as no names
-        names = [f"x{j}" for j in range(len(names))]
-    if not all(isinstance(name, str) for name in names):
-        raise TypeError(f"The names of columns must all be strings, got {names}.")
-    return pa.Table.from_arrays(list(map(_as_array, columns, names)), names=names)
-
-
-def _names_and_columns(X):
-    """Return the names and the columns of X, each as X has them."""
-    import pyarrow as pa
-
-    if hasattr(X, "iloc") and hasattr(X, "columns"):  # pandas' own stream has the index as well
-        return list(X.columns), [X.iloc[:, j] for j in range(X.shape[1])]
-    if isinstance(X, Mapping) and not sparse.issparse(X):  # dok_matrix is a dict
-        return list(X.keys()), list(X.values())
-    if hasattr(X, "__arrow_c_stream__") or hasattr(X, "__arrow_c_array__"):
-        try:
-            table = X if isinstance(X, pa.Table) else pa.table(X)
-        except (TypeError, ValueError, NotImplementedError) as error:
-            raise TypeError(
-                f"X cannot be read as an Arrow table: {error}. A table has columns: of a "
-                "DataFrame, one row is df.iloc[[i]], and one column df[[name]]."
-            ) from error
-        return table.column_names, table.columns
-    if isinstance(X, list | tuple) and X and isinstance(X[0], Mapping):
-        raise TypeError(
-            "X is a list of dicts, not a table. pyarrow.Table.from_pylist(X) and "
-            "pandas.DataFrame(X) make one of it."
-        )
-    dtype = None if hasattr(X, "dtype") else object  # [1, "a"] is not ["1", "a"] yet
-    X = check_array(X, dtype=dtype, ensure_all_finite=False, ensure_min_samples=0)
-    return list(range(X.shape[1])), list(X.T)
-
-
-def _as_array(column, name):
-    """Return a column as Arrow has it; errors say its name."""
-    import pyarrow as pa
-
-    listing = ("__len__", "__arrow_c_array__", "__arrow_c_stream__")
-    if not any(hasattr(column, method) for method in listing) or np.isscalar(column):
-        raise TypeError(  # pyarrow takes a text for a list
-            f"Column {name!r} is not a list of values, but one: {column!r}. As a table of "
-            "one row, it is a list too: [value]."
-        )
-    if isinstance(column, Mapping | Set | bytearray) or getattr(column, "ndim", 1) != 1:
-        raise TypeError(  # nor are keys values, as in pandas' df.to_dict() without "list"
-            f"Column {name!r} is not a list of values, but a {type(column).__name__}."
-        )
-    if isinstance(column, pa.Array | pa.ChunkedArray):
-        return column
-    dtype = getattr(column, "dtype", "O")
-    if hasattr(dtype, "fill_value"):  # pandas' SparseDtype
-        column = np.asarray(column)
-    elif isinstance(dtype, np.dtype) and not dtype.isnative:
-        column = column.astype(dtype.newbyteorder("="))
-    try:
-        try:
-            array = pa.array(column, from_pandas=True)
-        except OverflowError:  # integers from 2**63 on
-            array = pa.array(column, pa.uint64(), from_pandas=True)
-        if dtype == "O" and pa.types.is_date32(array.type) and _has_time(column):
-            raise TypeError("a date is followed by a timestamp")  # pyarrow drops the time
-        return array
-    except (TypeError, ValueError, NotImplementedError, OverflowError) as error:
-        hint = " Its values must be of one type; astype(str) makes texts of them."
-        raise TypeError(
-            f"Column {name!r} cannot be read: {error}.{hint if dtype == 'O' else ''}"
-        ) from error
-
-
-def _has_time(column):
-    """Return whether a value is a timestamp, and not pandas' NaT, which is of that type."""
-    return any(isinstance(value, datetime.datetime) and value == value for value in column)
-
-
-def _spell_dictionaries(table):
-    """Return the table with texts in its dictionaries, once for all batches of a chunk.
-
-    A column that has fewer rows than its dictionaries have values loses them instead.
-    """
-    import pyarrow as pa
-
-    for j, field in enumerate(table.schema):
-        if pa.types.is_dictionary(field.type):
-            type_ = pa.dictionary(field.type.index_type, pa.large_string())
-            chunks = table.column(j).chunks
-            if sum(len(chunk.dictionary) for chunk in chunks) > table.num_rows:
-                type_ = field.type.value_type
-                if pa.types.is_string_view(type_):  # which take does not take
-                    type_ = pa.large_string()
-                chunks = [chunk.dictionary.cast(type_).take(chunk.indices) for chunk in chunks]
-            else:
-                chunks = [
-                    pa.DictionaryArray.from_arrays(chunk.indices, _texts(chunk.dictionary))
-                    for chunk in chunks
-                ]
-            table = table.set_column(j, field.name, pa.chunked_array(chunks, type_))
-    return table
-
-
-def _texts(array):
-    """Return an array of categories as texts, null where they are missing."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-    import pyarrow.types as t
-
-    if t.is_dictionary(array.type):
-        return array.dictionary.take(array.indices)
-    if t.is_timestamp(array.type):
-        to_microseconds = pc.CastOptions(pa.timestamp("us"), allow_time_truncate=True)
-        array = array.cast(options=to_microseconds)
-    elif t.is_date(array.type):
-        array = array.cast("date32")
-    elif t.is_floating(array.type):
-        array = pa.array(array.cast("float64").to_numpy(zero_copy_only=False), from_pandas=True)
-    elif t.is_decimal(array.type):  # of 256 bits, as those of 32 and 64 cannot be encoded
-        array = array.cast(pa.decimal256(76, array.type.scale))
-    if t.is_floating(array.type) or t.is_decimal(array.type):
-        try:
-            array = array.cast("int64")
-        except pa.ArrowInvalid:  # some are not whole, or too large
-            array = array.dictionary_encode()
-            texts = [_text(number) for number in array.dictionary.to_pylist()]
-            return pa.array(texts, "large_string").take(array.indices)
-    return array.cast("large_string")
-
-
-def _text(number):
-    """Return the text of a float or Decimal, the same for equal ones."""
-    whole = math.isfinite(number) and number == int(number)
-    return str(int(number)) if whole else repr(float(number))
-
-
-def _numbers(array, column, dtype):
-    """Return an array as float64, NaN where it is missing."""
-    numbers = array.cast("float64", safe=False).to_numpy(zero_copy_only=False)
-    if (np.abs(numbers) > np.finfo(dtype).max).any():
-        raise ValueError(
-            f"Column {column.name!r} has a number that is infinite, or too large for "
-            f"{np.dtype(dtype)}."
-        )
-    return numbers
+    return _Column(field.name, kind, how, np.uint64(low), np.uint64(high))
 
 
 def _bins(numbers):
     """Return the bins that numbers fall in, NaN where they are missing."""
     small = np.where(numbers < 0, -1.0, np.ceil(numbers))
     return np.where(numbers > 2, 3 + np.floor(np.log(np.maximum(numbers, 2.0)) ** 2), small)
-
-
-def _buffers(texts):
-    """Return the bytes of texts, and where each begins and the last ends, as read-only arrays."""
-    _, offsets, data = texts.buffers()
-    offsets = np.frombuffer(offsets, np.int64, len(texts) + 1, 8 * texts.offset)
-    data = np.frombuffer(data or b"", np.uint8)
-    offsets.flags.writeable = data.flags.writeable = False  # one type for numba
-    return data, offsets
 
 
 def _name(column, part_hash, texts, row):

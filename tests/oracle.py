@@ -1,5 +1,7 @@
 """FTRL-Proximal in plain numpy, written from the paper, and data to try it on."""
 
+import datetime
+
 import numpy as np
 from scipy import sparse
 from scipy.special import expit, log_softmax, softmax
@@ -54,3 +56,22 @@ def random_targets(n_rows=60, n_classes=2, seed=2):
     labels = np.random.default_rng(seed).integers(n_classes, size=n_rows)
     labels[:n_classes] = range(n_classes)
     return labels
+
+
+def mixed_columns():
+    """Return a table of a column of each kind."""
+    return {
+        "site": ["news", None, "mail", "x"],
+        "ad": [7, 7, 9, 10**12],
+        "price": [0.5, 2.0, None, -1.25],
+        "seen": [True, False, None, True],
+        "day": [datetime.date(2024, 2, day) for day in (1, 2, 28, 29)],
+        "time": [datetime.datetime(2024, 2, 29, 23, 59, s) for s in range(4)],
+    }
+
+
+def assert_equal(X, Y):
+    """Raise unless two CSR matrices have the same entries, bit for bit."""
+    assert X.shape == Y.shape
+    for name in ["indptr", "indices", "data"]:
+        np.testing.assert_array_equal(getattr(X, name), getattr(Y, name))
