@@ -1,7 +1,6 @@
 """The estimators of a dask.distributed cluster: rows are learned on the workers that hold them."""
 
 import copy
-import operator
 from collections import defaultdict
 from numbers import Integral, Real
 from typing import Any, ClassVar
@@ -462,30 +461,49 @@ def _labels(part):
     return distinct(as_labels(part[1]))
 
 
-def _resolved(local, part, classes):
-    """Return the model before this round's first row; None if this partition has no such row."""
+def _resolved(model, part, classes):
+    """Return the model that knows from these rows, too, what "auto" is; it learns none of them."""
     X, y, *sample_weight = part
     if not _num_samples(X):
-        return None
+        return model
     known = {} if classes is None else {"classes": classes}
-    model, batch = local._prepared(X, y, *sample_weight, **known)
-    return model if batch.order.size and not model._waits_for_rows() else None
+    begins = not hasattr(model, "_learner") or model.t_ == 0
+    model, _ = model._prepared(X, y, *sample_weight, **known)
+    if begins:
+        model._learner = model._blank(model._learner)
+        model._start_from(model._learner)
+    return model
+
+
+def _waits(model):
+    """Return whether a model needs more rows, and whether it has seen a row at all."""
+    seen = hasattr(model, "_learner") and (model._learner.scales or not model._uses_auto())
+    return not seen or model._waits_for_rows(), bool(seen)
 
 
 def _rounds(client, parts, groups, local, classes, n_rounds):
     """Return a future of the model after all rounds from a local estimator."""
-    sent = client.scatter(local, hash=False, broadcast=True)
+    start = client.scatter(local, hash=False, broadcast=True)
     for part in parts:
-        start = client.submit(_resolved, sent, part, classes)
-        if client.submit(operator.is_not, start, None).result():
+        start = client.submit(_resolved, start, part, classes)
+        waits, seen = client.submit(_waits, start).result()
+        if not waits:
             break
-    else:
+    if not seen:
         if hasattr(local, "_learner"):
-            return sent
-        raise ValueError("No partition has a row that is not 0 and has a weight above 0.")
+            return start
+        raise ValueError("No partition has a row with a weight above 0.")
+    start = client.submit(_ready, start)
     for _ in range(n_rounds):
         start = _round(client, start, groups)
     return start
+
+
+def _ready(model):
+    """Return the model, which waits for no more rows."""
+    model = copy.copy(model)
+    vars(model).pop("_first_rows", None)
+    return model
 
 
 def _round(client, start, groups):
