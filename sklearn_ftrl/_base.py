@@ -68,6 +68,7 @@ class BaseFtrl(CallbackSupportMixin, FittedFtrl):
         "global_clipnorm": [Interval(Real, 0, None, closed="neither"), None],
         "fit_intercept": ["boolean"],
         "penalize_intercept": ["boolean"],
+        "average": ["boolean"],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left"), None],
         "n_iter_no_change": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
@@ -197,14 +198,21 @@ class BaseFtrl(CallbackSupportMixin, FittedFtrl):
         If there is a judge, the model is then that of the best pass.
         """
         self.loss_curve_, self.validation_curve_ = passes.loss_curve, passes.validation_curve
-        stopped = False
-        while passes.n_iter < passes.max_iter and not passes.without_gain and not stopped:
-            subtask = task.subcontext(task_name="epoch")
-            subtask.call_on_fit_task_begin(**told, reconstruction_attributes=self._snapshot)
-            passes.make_one()
-            self.n_iter_, self.best_iter_ = passes.n_iter, passes.best_iter
-            self.progressive_loss_ = passes.loss_curve[0]
-            stopped = subtask.call_on_fit_task_end(**told, reconstruction_attributes=self._snapshot)
+        self._learner, best, stopped = passes.learner, None, False
+        try:
+            while passes.n_iter < passes.max_iter and not passes.without_gain and not stopped:
+                subtask = task.subcontext(task_name="epoch")
+                subtask.call_on_fit_task_begin(**told, reconstruction_attributes=self._snapshot)
+                passes.make_one()
+                self._learner = passes.learner
+                self.n_iter_, self.best_iter_ = passes.n_iter, passes.best_iter
+                self.progressive_loss_ = passes.loss_curve[0]
+                stopped = subtask.call_on_fit_task_end(
+                    **told, reconstruction_attributes=self._snapshot
+                )
+            best = passes.best
+        finally:  # after an error or Ctrl-C, the mean of the steps of the last pass
+            self._learner = best or passes.learner.learned()
         if passes.still_fell and not stopped:
             warnings.warn(
                 f"The loss still fell at the end of max_iter={self.max_iter} epochs. Consider "
@@ -212,7 +220,6 @@ class BaseFtrl(CallbackSupportMixin, FittedFtrl):
                 ConvergenceWarning,
                 stacklevel=4,  # past fit and _fit_context's wrapper
             )
-        self._learner = passes.best or self._learner
         return stopped
 
     def _refit(self, batch, random_state, task, told, coef_init, intercept_init):
@@ -229,7 +236,7 @@ class BaseFtrl(CallbackSupportMixin, FittedFtrl):
         model = copy.copy(self)
         model._learner = learner
         model._make(passes, subtask, told)
-        self._learner = learner
+        self._learner = model._learner
         subtask.call_on_fit_task_end(**told, reconstruction_attributes=self._snapshot)
 
     def _snapshot(self):

@@ -218,6 +218,10 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
         (``warm_start``, ``intercept_init``) stays as it is.
     penalize_intercept : bool, default=False
         Whether ``l1``, ``l2`` and ``l2_shrinkage`` act on the intercept too.
+    average : bool, default=True
+        Whether ``fit`` gives the mean of the weights over its last epoch, which the noise of the
+        last steps does not move. False: the last iterate, as Keras and vw have it.
+        ``partial_fit`` never averages.
     max_iter : int, default=1000
         Most passes over the rows that ``fit`` makes before a refit, see ``early_stopping``.
         ``partial_fit`` makes one.
@@ -396,6 +400,7 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
         global_clipnorm=None,
         fit_intercept=True,
         penalize_intercept=False,
+        average=True,
         max_iter=1000,
         tol=3e-3,
         n_iter_no_change="auto",
@@ -422,6 +427,7 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
         self.global_clipnorm = global_clipnorm
         self.fit_intercept = fit_intercept
         self.penalize_intercept = penalize_intercept
+        self.average = average
         self.max_iter = max_iter
         self.tol = tol
         self.n_iter_no_change = n_iter_no_change

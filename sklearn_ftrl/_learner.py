@@ -8,7 +8,7 @@ import numpy as np
 from scipy import sparse
 
 from . import _state
-from ._kernel import FEW, Clip, Loss, Prox, learn_few, learn_many, multiply, total_loss
+from ._kernel import FEW, Average, Clip, Loss, Prox, learn_few, learn_many, multiply, total_loss
 
 # A running kernel does not hear Ctrl-C: weights learned between two looks, about 0.1 s.
 BLOCK = 2**23
@@ -108,6 +108,13 @@ class Learner:
     def learned(self):
         """Return this model, which has z and n."""
         return self
+
+    def averaging(self):
+        """Return a model that goes on from here and is read as the mean of its weights."""
+        states = _state.widened(self.state), _state.widened(self.intercept_state)
+        model = Averaging(*states, self.numbers, self.scales, self.t)
+        model.alpha, model.begin = self.alpha, self.t
+        return model
 
     def with_numbers(self, numbers, scales):
         """Return a model with other numbers and the same weights.
@@ -242,6 +249,7 @@ class Learner:
             self.numbers.intercept_prox,
             self.numbers.clip,
             self.numbers.fit_intercept,
+            self._average(),
             self.state.reshape(-1),
             self.intercept_state[0],
             raws,
@@ -251,11 +259,18 @@ class Learner:
             return learn_many(*arguments)
         return learn_few(*arguments, None if n_outputs == 1 else n_outputs)
 
+    def _average(self):
+        """Return the steps that the weights are a mean over: none, the state is plain."""
+
     def predict(self, rows, order, n_threads=1):
         """Return the linear predictor of rows in this order, of shape (n_rows, n_outputs)."""
         if rows.data.size >= self.state.shape[0]:
             return _product(rows, order, self.weights(), self.intercepts(), n_threads)
-        raws = np.empty((rows.indptr.size - 1, self.state.shape[2]))  # spare a look at all weights
+        return self._predict_few(rows, order)
+
+    def _predict_few(self, rows, order):
+        """Return the linear predictor without a look at all weights."""
+        raws = np.empty((rows.indptr.size - 1, self.state.shape[2]))
         batch = rows, order, NOTHING, NOTHING
         self._pass(batch, None, np.array([self.alpha]), raws, np.zeros(1, np.int64))
         return raws[order]
@@ -313,6 +328,61 @@ class Learner:
         model = Learner(state, intercept, self.numbers, self.scales, self.t + learned)
         model.alpha = self.alpha
         return model
+
+
+class Averaging(Learner):
+    """A model that learns on while it is read as the mean of its weights over its last steps.
+
+    The mean is of the weights before l1 acts, over the steps from ``begin`` on; what acts is z
+    that stands for it. The state has room for the mean, and is twice as large.
+    """
+
+    begin: int
+
+    def learn(self, batch, raws=None, n_threads=1, skip=0):
+        """Make one pass, the mean of which begins after so many rows; return its loss."""
+        self.begin = self.t + skip
+        return super().learn(batch)
+
+    def _average(self):
+        return Average(self.begin, self.t)
+
+    def averaging(self):
+        """Return this model."""
+        return self
+
+    def learned(self):
+        """Return the model of the mean, whose state is plain."""
+        return self.copy()
+
+    def copy(self, into=None):
+        """Return the model of the mean, in the arrays of an earlier copy if given."""
+        average, numbers = self._average(), self.numbers
+        arrays = (None, None) if into is None else (into.state, into.intercept_state)
+        states = [
+            _state.averaged(state, average, self.alpha, prox, out)
+            for state, prox, out in zip(
+                [self.state, self.intercept_state],
+                [numbers.prox, numbers.intercept_prox],
+                arrays,
+                strict=True,
+            )
+        ]
+        copy = Learner(*states, numbers, self.scales, self.t)
+        copy.alpha = self.alpha
+        return copy
+
+    def predict(self, rows, order, n_threads=1):
+        """Return the linear predictor of rows in this order, of shape (n_rows, n_outputs)."""
+        return self._predict_few(rows, order)
+
+    def weights(self):
+        """Return the weights as an array of shape (n_features, n_outputs), float64."""
+        return self.copy().weights()
+
+    def intercepts(self):
+        """Return the intercepts, of shape (n_outputs,)."""
+        return self.copy().intercepts()
 
 
 def finite(weights, dtype):

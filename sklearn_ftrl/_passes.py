@@ -26,8 +26,11 @@ class Passes:
     """
 
     def __init__(self, estimator, parts, judge, random_state, max_iter, tol):
-        self.parts, self.judge, self.random_state = parts, judge, random_state
+        self.judge, self.random_state = judge, random_state
         self.max_iter, self.tol = max_iter, tol
+        self.average, self.parts = estimator.average, parts
+        if judge or tol is not None:  # each pass may be the last
+            self._average()
         self.shuffle, self.patience = estimator.shuffle, estimator.n_iter_no_change
         self.sign = -1 if estimator.scoring else 1
         self.n_threads, self.verbose = estimator._n_threads(), estimator.verbose
@@ -36,9 +39,21 @@ class Passes:
         self.n_iter = self.best_iter = 0
         self.best_loss, self.enough, self.best = np.inf, 0.0, None
 
+    @property
+    def learner(self):
+        """The first of the learners."""
+        return self.parts[0][0]
+
+    def _average(self):
+        """Take the mean over each pass from here on."""
+        if self.average:
+            self.parts = [(learner.averaging(), batch) for learner, batch in self.parts]
+
     def make_one(self):
         """Make one pass and judge it."""
         start = time.perf_counter()
+        if self.n_iter == self.max_iter - 1:
+            self._average()
         if self.shuffle:
             self.parts = [
                 (learner, batch._replace(order=self.random_state.permutation(batch.order)))
@@ -60,7 +75,7 @@ class Passes:
         if self.n_iter == 1 or loss < self.best_loss - self.enough:
             self.best_loss, self.best_iter = loss, self.n_iter
             if self.judge:
-                self.best = self.parts[0][0].copy(into=self.best)
+                self.best = self.learner.copy(into=self.best)
 
     @property
     def without_gain(self):

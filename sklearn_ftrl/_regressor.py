@@ -79,6 +79,10 @@ class FtrlRegressor(RegressorMixin, BaseFtrl):
         0 or more, in units of y: the width of "huber" and of the insensitive losses.
     quantile : float, default=0.5
         Between 0 and 1: the quantile that "quantile" learns.
+    average : bool, default=True
+        Whether ``fit`` gives the mean of the weights over its last epoch, which the noise of the
+        last steps does not move. False: the last iterate, as Keras and vw have it.
+        ``partial_fit`` never averages.
     max_iter : int, default=1000
         Most passes over the rows that ``fit`` makes before a refit, see ``early_stopping``.
         ``partial_fit`` makes one.
@@ -219,6 +223,7 @@ class FtrlRegressor(RegressorMixin, BaseFtrl):
         penalize_intercept=False,
         epsilon=0.1,
         quantile=0.5,
+        average=True,
         max_iter=1000,
         tol=3e-3,
         n_iter_no_change="auto",
@@ -246,6 +251,7 @@ class FtrlRegressor(RegressorMixin, BaseFtrl):
         self.penalize_intercept = penalize_intercept
         self.epsilon = epsilon
         self.quantile = quantile
+        self.average = average
         self.max_iter = max_iter
         self.tol = tol
         self.n_iter_no_change = n_iter_no_change
