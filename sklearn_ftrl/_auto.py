@@ -4,9 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._kernel import count_features, square_of_sum, squares
+from ._kernel import square_of_sum, squares
 
-FIRST_ROWS = 100.0  # of a feature, at most: after these beta no longer holds back
 SAMPLE = 1000  # rows that the mean row is found from
 ENOUGH_FILLED, ENOUGH_ROWS = 100, 1000  # rows of a stream that "auto" waits for
 
@@ -31,7 +30,7 @@ def enough(batch):
     return np.count_nonzero(squared) >= ENOUGH_FILLED or squared.size >= ENOUGH_ROWS
 
 
-def find_scales(batch, n_features, of_targets, *, power, n_passes, fit_intercept, by_largest):
+def find_scales(batch, n_features, of_targets, *, power, fit_intercept, by_largest):
     """Return what "auto" stands for by these rows.
 
     A weight has the unit of the raw prediction by that of x, a gradient that of the loss's
@@ -46,20 +45,15 @@ def find_scales(batch, n_features, of_targets, *, power, n_passes, fit_intercept
     n_numbers, roots = squares(batch.rows, batch.order, squared)
     if not n_numbers:  # for want of rows that are not empty: features of size 1
         squared[:], n_numbers, roots = 1.0, squared.size, squared.size
-    weights, n_passes = batch.weights[batch.order], int(n_passes)
+    weights = batch.weights[batch.order]
     with np.errstate(all="ignore"):
         raw, slope, intercept = of_targets(batch.targets[batch.order], weights)
-        raw *= min(n_passes, 16) ** -0.25  # few passes must get there
         square = squared.max() if by_largest else squared.sum() / np.count_nonzero(squared)
         if fit_intercept:
             square *= _spread(batch, squared, n_features)
         x = np.sqrt(squared.sum() / n_numbers)
         slope *= weights.mean()
         gradient = slope * (roots / n_numbers) ** 2
-        if n_passes > 1:  # the first rows of many shall weigh no more than the others
-            used = np.zeros(n_features, bool)
-            n_used = max(1, count_features(batch.rows, batch.order, used))
-            gradient *= np.sqrt(min(n_passes, n_numbers / n_used / 2.0, FIRST_ROWS))
         scales = Scales(
             rate=raw / np.sqrt(square) * (slope * x) ** (power - 1.0),
             beta=gradient**power,

@@ -71,7 +71,7 @@ class BaseFtrl(CallbackSupportMixin, FittedFtrl):
         "average": ["boolean"],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left"), None],
-        "n_iter_no_change": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
         "early_stopping": ["boolean", StrOptions({"auto"})],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "scoring": [StrOptions(set(get_scorer_names())), callable, None],
@@ -162,7 +162,7 @@ class BaseFtrl(CallbackSupportMixin, FittedFtrl):
                 "Sample weights must contain at least one non-zero number (class_weight "
                 "counts as well)."
             )
-        learner = draft._ready(before, batch, max_iter, coef_init, intercept_init)
+        learner = draft._ready(before, batch, coef_init, intercept_init)
         draft._learner = learner
         batches, judge, held_out = [batch], None, None
         if any(given is not None for given in (X_val, y_val, sample_weight_val)):
@@ -277,7 +277,7 @@ class BaseFtrl(CallbackSupportMixin, FittedFtrl):
                 draft._learn_first_rows(before, batch)
             else:
                 vars(draft).pop("_first_rows", None)
-                draft._learner = draft._ready(before, batch, n_passes=1)
+                draft._learner = draft._ready(before, batch)
         return draft, batch
 
     def _learn_first_rows(self, before, batch):
@@ -289,7 +289,7 @@ class BaseFtrl(CallbackSupportMixin, FittedFtrl):
         if first is not None:
             batch = _rows.joined(first, batch)
         dtype = batch.rows.data.dtype if before is None else before.dtype
-        scales = self._find_scales(batch, n_passes=1) if batch.order.size else None
+        scales = self._find_scales(batch) if batch.order.size else None
         self._learner = self._new_learner(dtype, scales)
         self._start_from(self._learner)
         if first is not None:
@@ -338,11 +338,11 @@ class BaseFtrl(CallbackSupportMixin, FittedFtrl):
             raise ValueError("sample_weight_val must contain at least one non-zero number.")
         return batch
 
-    def _ready(self, before, batch, n_passes, coef_init=None, intercept_init=None):
+    def _ready(self, before, batch, coef_init=None, intercept_init=None):
         """Return the learner with the parameters of now, ready to learn the first of these rows."""
         scales = None if before is None else before.scales
         if scales is None and self._uses_auto():
-            scales = self._find_scales(batch, n_passes)
+            scales = self._find_scales(batch)
         if isinstance(before, Learner):
             learner = before.with_numbers(self._numbers(scales), scales)
         else:
@@ -381,14 +381,13 @@ class BaseFtrl(CallbackSupportMixin, FittedFtrl):
     def _uses_auto(self):
         return "auto" in (self.learning_rate, self.beta)
 
-    def _find_scales(self, batch, n_passes):
+    def _find_scales(self, batch):
         """Return what "auto" stands for by these rows."""
         return find_scales(
             batch,
             self.n_features_in_,
             self._target_scales,
             power=-2.0 * self.learning_rate_power,
-            n_passes=n_passes,
             fit_intercept=self.fit_intercept,
             by_largest=self.loss == "poisson",
         )

@@ -887,23 +887,6 @@ def square_of_sum(rows, order, sums):
 
 
 @njit
-def count_features(rows, order, used):
-    """Return how many features have a number that is not 0; used is False everywhere."""
-    data, indices, indptr, _ = rows
-    n_used = 0
-    for t in range(order.size):
-        start = indptr[order[t]]
-        for k in range(indptr[order[t] + 1] - start):
-            i = feature(indices, start, k)
-            if data[start + k] != 0 and not used[i]:
-                used[i] = True
-                n_used += 1
-        if n_used == used.size:
-            break
-    return n_used
-
-
-@njit
 def inspect_rows(indices, indptr, n_features):
     """Return the size of the longest row, and whether indices increase within each row.
 

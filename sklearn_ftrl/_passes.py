@@ -15,7 +15,6 @@ from sklearn.utils import _safe_indexing, column_or_1d
 ENOUGH_ROWS = 20  # nothing of fewer
 MANY_ROWS = 5000  # up to here each of two halves, of more a part
 SOME_ROWS = 200  # where halves may not judge each other, a part of more than these
-MIN_PATIENCE = 5  # passes
 
 
 class Passes:
@@ -80,10 +79,7 @@ class Passes:
     @property
     def without_gain(self):
         """Whether the last passes have not lowered the loss."""
-        patience = self.patience
-        if patience == "auto":  # steps shrink with time: a later gain takes longer
-            patience = max(MIN_PATIENCE, self.best_iter if self.judge else 0)
-        return self.tol is not None and self.n_iter - self.best_iter >= patience
+        return self.tol is not None and self.n_iter - self.best_iter >= self.patience
 
     @property
     def still_fell(self):
