@@ -271,6 +271,8 @@ class BaseFtrl(CallbackSupportMixin, FittedFtrl):
             )
         draft = copy.copy(self)  # what is refused before a row is learned changes nothing
         batch, _ = draft._take(X, y, sample_weight, before, **classes)
+        if before is not None and before.shape[0] != draft._n_outputs():
+            draft._learner = before = draft._grown(before, self.classes_)
         if before is None or batch.order.size:
             begins = before is None or before.t == 0
             if self._uses_auto() and (begins or hasattr(self, "_first_rows")):

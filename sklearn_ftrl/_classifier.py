@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 from scipy import sparse
-from scipy.special import log_expit, log_softmax, softmax
+from scipy.special import log_expit, log_softmax, logsumexp, softmax
 from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
@@ -16,8 +16,10 @@ from sklearn.utils.multiclass import check_classification_targets
 
 from . import _rows
 from ._base import BaseFtrl
+from ._fitted import LOSS_NAMES
 from ._kernel import CLASSIFIER_LOSSES, Loss
 
+SOFTMAX = 2.0  # the rate of the joint loss of many classes by that of two
 NUMBERS = (bool, int, float, np.bool, np.integer, np.floating)
 
 
@@ -111,7 +113,8 @@ def index_of(y, classes):
         unseen = {repr(label): label for label in unseen.tolist() if label not in known}
         raise ValueError(
             f"y contains previously unseen labels: {list(unseen.values())[:5]} are not among "
-            f"classes_, {classes!r}."
+            f"classes_, {classes!r}. partial_fit(X, y, classes=...) with all labels, old and new, "
+            "lets a model learn more of them."
         )
     return index
 
@@ -452,8 +455,8 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
         y : array-like of shape (n_samples,)
             Their class labels.
         classes : array-like of shape (n_classes,), default=None
-            All labels that will ever come. Required in the first call, and the same in
-            later ones if given.
+            All labels known so far, required in the first call. A later call may name more:
+            the model grows, and what it predicts of the labels before stays the same.
         sample_weight : array-like of shape (n_samples,), default=None
             Factors, 0 or more, of each row's loss. A row of weight 0 is left out.
 
@@ -637,7 +640,7 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
         logits = np.log(counts / counts.sum())
         if logits.size == 2:
             return 1.0, 1.0, logits[1:] - logits[0]
-        return 2.0, 1.0, logits
+        return SOFTMAX, 1.0, logits
 
     def _n_outputs(self):
         return self.classes_.size if self.classes_.size > 2 else 1
@@ -667,11 +670,40 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
                     f"{self.classes_.size} class in {where}, {self.classes_.tolist()}. Where the "
                     "others are yet to come, name them all: partial_fit(X, y, classes=...)."
                 )
-        elif classes is not None and not np.array_equal(self.classes_, named(classes)):
-            raise ValueError(
-                f"classes={classes!r} differ from those of the first call, {self.classes_!r}."
-            )
+        elif classes is not None:
+            labels = named(classes)
+            left_out = np.setdiff1d(self.classes_, labels).tolist()
+            if left_out:
+                raise ValueError(
+                    f"classes={classes!r} leave out {left_out}, which the model knows. A model may "
+                    "learn more labels, not fewer."
+                )
+            self.classes_ = labels if labels.size > self.classes_.size else self.classes_
         return index_of(y, self.classes_)
+
+    def _grown(self, learner, classes):
+        """Return a learner of these classes as one of all classes of now."""
+        at, n_classes = index_of(classes, self.classes_), self.classes_.size
+        loss, scales = LOSS_NAMES[learner.numbers.loss.code], learner.scales
+        joint = loss == "log_loss"
+        if scales is not None:
+            rate = scales.rate * (SOFTMAX if joint and classes.size == 2 else 1.0)
+            scales = scales._replace(rate=rate, intercept=None)
+        model = learner.grown(
+            at, n_classes, self.initial_accumulator_value, 0.5 if joint else 1.0, scales
+        )
+        if hasattr(self, "_first_rows"):
+            targets = at[self._first_rows.targets.astype(int)].astype(np.float64)
+            self._first_rows = self._first_rows._replace(targets=targets)
+        prox = learner.numbers.intercept_prox
+        if learner.numbers.fit_intercept and (prox.beta > 0 or prox.l2 > 0):
+            intercepts = np.full(n_classes, -1.0)
+            if joint:  # the odds of a class of which half a row has come
+                odds = 0.5 / (learner.t + 0.5 * n_classes - 0.5)
+                intercepts[:] = np.log(odds) + logsumexp(model.intercepts()[at])
+            intercepts[at] = model.intercepts()[at]
+            model.set_intercepts(intercepts)
+        return model
 
     def _weigh(self, sample_weight, targets, y):
         """Return the weights times those of the classes."""

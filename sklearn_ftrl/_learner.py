@@ -140,6 +140,18 @@ class Learner:
                 setattr(model, name, getattr(model, name).copy())
         return model
 
+    def grown(self, at, n_outputs, n, factor, scales):
+        """Return a model of more outputs, in which those of this one are at these places.
+
+        One output becomes two, with minus and plus ``factor`` times its weights.
+        """
+        prox, intercept_prox = self.numbers.prox, self.numbers.intercept_prox
+        state = _state.grown(self.state, at, n_outputs, n, prox, factor)
+        intercept = _state.grown(self.intercept_state, at, n_outputs, n, intercept_prox, factor)
+        model = Learner(state, intercept, self.numbers, scales, self.t)
+        model.alpha = self.alpha
+        return model
+
     def is_sound(self, shape):
         """Return whether the arrays are what the kernel writes to without looking."""
         n_outputs, n_features = shape

@@ -88,6 +88,24 @@ def with_kept_weights(state, alpha, prox, new_alpha, new_prox):
     return state
 
 
+def grown(state, at, n_outputs, n, prox, factor):
+    """Return a state of more outputs, in which those of this one are at these places.
+
+    One output becomes two: the last with ``factor`` times its weights, the first with their
+    negatives. What l1 holds at 0 keeps its z.
+    """
+    new = start(state.shape[0], n_outputs, state.dtype, n)
+    if state.shape[2] == len(at):
+        new[:, :, at] = state
+        return new
+    z = state[:, Z, 0]
+    beyond_l1 = z - np.clip(z, -prox.l1, prox.l1)
+    z = z + (factor - 1.0) * beyond_l1
+    new[:, Z, at[0]], new[:, Z, at[1]] = -z, z
+    new[:, ROOT_N, at] = state[:, ROOT_N]
+    return new
+
+
 def sums(state, start, prox):
     """Return what models have learned apart as numbers that add up: (4, n_features, n_outputs).
 

@@ -8,6 +8,7 @@ from oracle import FEW, NUMBERS, random_rows, random_targets
 from scipy import sparse
 from scipy.special import expit, softmax
 from sklearn.linear_model import SGDClassifier
+from sklearn.metrics import log_loss
 from sklearn.model_selection import learning_curve
 from sklearn.utils import compute_class_weight
 
@@ -327,7 +328,7 @@ def test_partial_fit_learns_a_batch_of_one_class():
         (np.full(60, 7), None, r"unseen labels: \[7\]"),
         (np.full(60, "cat"), None, "unseen labels"),
         (np.full(60, 0.5), None, r"unseen labels: \[0.5\]"),
-        (np.zeros(60), [0, 1], r"classes=\[0, 1\] differ"),
+        (np.zeros(60), [0, 1], r"classes=\[0, 1\] leave out \[2\]"),
     ],
 )
 def test_partial_fit_refuses_other_labels_and_changes_nothing(y, classes, message):
@@ -513,3 +514,113 @@ def test_the_loss_learned_decides_on_probabilities_until_the_next_fit():
     p = model.predict_proba(X)
     np.testing.assert_array_equal(model.set_params(loss="hinge").predict_proba(X), p)
     assert not hasattr(model.partial_fit(X, y), "predict_proba")
+
+
+# New labels in a stream
+
+LABELS = {
+    "integers": np.arange(5),
+    "texts": np.array(["m", "p", "a", "z", "n"]),
+    "objects": np.array(["m", "p", "a", "z", "n"], object),
+}
+
+
+def labelled(n_rows=600, labels=LABELS["integers"], seed=0):
+    """Return rows and their labels, of which the first two are the most frequent."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n_rows, 6))
+    raw = X @ np.random.default_rng(9).normal(size=(6, 5)) + [1.0, 1.0, 0.0, 0.0, 0.0]
+    return X, labels[(raw + rng.gumbel(size=raw.shape)).argmax(axis=1)]
+
+
+def known(X, y, labels):
+    """Return the rows of these labels."""
+    there = np.isin(y, labels)
+    return X[there], y[there]
+
+
+@pytest.mark.parametrize("params", [{}, NUMBERS, {**NUMBERS, "l1": 1.0, "l2": 0.5}], ids=str)
+@pytest.mark.parametrize("kind", LABELS)
+def test_new_labels_leave_the_probabilities_of_the_old_ones(kind, params):
+    labels = LABELS[kind]
+    X, y = labelled(labels=labels)
+    model = FtrlClassifier(**params).partial_fit(*known(X, y, labels[:2]), classes=labels[:2])
+    for n_old, n_new in [(2, 3), (3, 5)]:
+        old = [*np.sort(labels[:n_old])]
+        before = model.predict_proba(X)
+        model.partial_fit(
+            X[:1],
+            y[:1] * 0 if kind == "integers" else labels[:1],
+            sample_weight=[0.0],
+            classes=labels[:n_new],
+        )
+        np.testing.assert_array_equal(model.classes_, np.sort(labels[:n_new]))
+        p = model.predict_proba(X)[:, np.isin(model.classes_, old)]
+        p /= p.sum(axis=1, keepdims=True)
+        np.testing.assert_allclose(p, before, rtol=1e-9)
+        model.partial_fit(*known(X, y, labels[:n_new]))
+
+
+@pytest.mark.parametrize("params", [{}, NUMBERS])
+def test_a_model_that_has_grown_learns_like_one_that_knew_all_labels(params):
+    X, y = labelled(12_000)
+    grown, whole = (FtrlClassifier(**params) for _ in range(2))
+    for start, stop, n in [(0, 1000, 2), (1000, 2000, 3), (2000, 7000, 5)]:
+        rows = known(X[start:stop], y[start:stop], range(n))
+        grown.partial_fit(*rows, classes=range(n))
+        whole.partial_fit(*rows, classes=range(5))
+    losses = [log_loss(y[7000:], model.predict_proba(X[7000:])) for model in (grown, whole)]
+    assert losses[0] < 1.02 * losses[1]
+
+
+@pytest.mark.parametrize("loss", ["hinge", "squared_hinge", "modified_huber"])
+def test_one_against_the_rest_grows_too(loss):
+    X, y = labelled()
+    model = FtrlClassifier(loss, **NUMBERS).partial_fit(*known(X, y, [0, 1]), classes=[0, 1])
+    raw = model.decision_function(X)
+    model.partial_fit(X[:1], [0], sample_weight=[0.0], classes=[0, 1, 2])
+    np.testing.assert_allclose(model.decision_function(X), np.c_[-raw, raw, 0 * raw - 1.0])
+
+
+def test_a_new_class_has_no_intercept_where_none_is_learned():
+    X, y = labelled()
+    model = FtrlClassifier(fit_intercept=False).partial_fit(*known(X, y, [0, 1]), classes=[0, 1])
+    model.partial_fit(X[:1], [0], sample_weight=[0.0], classes=[0, 1, 2])
+    np.testing.assert_array_equal(model.intercept_, 0.0)
+
+
+def test_evidence_below_l1_goes_to_both_classes():
+    X, y = known(*labelled(), [0, 1])
+    model = FtrlClassifier(**NUMBERS, l1=1e3).partial_fit(X, y, classes=[0, 1])
+    z = model.z_[0]
+    model.partial_fit(X[:1], y[:1], sample_weight=[0.0], classes=[0, 1, 2])
+    np.testing.assert_array_equal(model.z_, [-z, z, 0 * z])
+
+
+def test_a_model_that_waits_for_rows_grows():
+    X, y = known(*labelled(400), [0, 1, 3])
+    model = FtrlClassifier().partial_fit(*known(X[:50], y[:50], [1, 3]), classes=[1, 3])
+    model.partial_fit(X[50:], y[50:], classes=[0, 1, 3])
+    rows = [
+        np.concatenate(pair)
+        for pair in zip(known(X[:50], y[:50], [1, 3]), (X[50:], y[50:]), strict=True)
+    ]
+    expected = FtrlClassifier().partial_fit(*rows, classes=[0, 1, 3])
+    np.testing.assert_allclose(model.coef_, expected.coef_, rtol=1e-12)
+
+
+def test_growing_leaves_the_model_as_it_is_where_the_call_is_refused():
+    X, y = known(*labelled(), [0, 1])
+    model = FtrlClassifier().partial_fit(X, y, classes=[0, 1])
+    with pytest.raises(ValueError, match="unseen labels"):
+        model.partial_fit(X, y + 5, classes=[0, 1, 2])
+    assert model.classes_.tolist() == [0, 1]
+    assert model.coef_.shape == (1, 6)
+
+
+@pytest.mark.parametrize("classes", [[0], [0, 2], [1, 2, 3]])
+def test_no_label_is_forgotten(classes):
+    X, y = known(*labelled(), [0, 1])
+    model = FtrlClassifier().partial_fit(X, y, classes=[0, 1])
+    with pytest.raises(ValueError, match=r"leave out .*may learn more labels"):
+        model.partial_fit(X, y, classes=classes)
