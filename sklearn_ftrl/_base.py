@@ -2,7 +2,6 @@
 
 import copy
 import operator
-import warnings
 from numbers import Integral, Real
 from typing import ClassVar
 
@@ -10,7 +9,6 @@ import numpy as np
 from joblib import effective_n_jobs
 from sklearn import get_config
 from sklearn.base import _fit_context
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import get_scorer_names
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -213,13 +211,6 @@ class BaseFtrl(CallbackSupportMixin, FittedFtrl):
             best = passes.best
         finally:  # after an error or Ctrl-C, the mean of the steps of the last pass
             self._learner = best or passes.learner.learned()
-        if passes.still_fell and not stopped:
-            warnings.warn(
-                f"The loss still fell at the end of max_iter={self.max_iter} epochs. Consider "
-                "increasing max_iter or tol, or scaling the columns of X.",
-                ConvergenceWarning,
-                stacklevel=4,  # past fit and _fit_context's wrapper
-            )
         return stopped
 
     def _refit(self, batch, random_state, task, told, coef_init, intercept_init):

@@ -81,12 +81,6 @@ class Passes:
         """Whether the last passes have not lowered the loss."""
         return self.tol is not None and self.n_iter - self.best_iter >= self.patience
 
-    @property
-    def still_fell(self):
-        """Whether max_iter came while the loss still fell."""
-        late = 10 * (self.max_iter - self.best_iter)
-        return self.tol is not None and not self.without_gain and 1 < self.max_iter > late
-
 
 def shares(batches):
     """Return the weights of batches as parts of 1."""

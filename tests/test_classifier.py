@@ -518,14 +518,14 @@ def test_the_loss_learned_decides_on_probabilities_until_the_next_fit():
 
 # New labels in a stream
 
-LABELS = {
+NEW_LABELS = {
     "integers": np.arange(5),
     "texts": np.array(["m", "p", "a", "z", "n"]),
     "objects": np.array(["m", "p", "a", "z", "n"], object),
 }
 
 
-def labelled(n_rows=600, labels=LABELS["integers"], seed=0):
+def labelled(n_rows=600, labels=NEW_LABELS["integers"], seed=0):
     """Return rows and their labels, of which the first two are the most frequent."""
     rng = np.random.default_rng(seed)
     X = rng.normal(size=(n_rows, 6))
@@ -540,9 +540,9 @@ def known(X, y, labels):
 
 
 @pytest.mark.parametrize("params", [{}, NUMBERS, {**NUMBERS, "l1": 1.0, "l2": 0.5}], ids=str)
-@pytest.mark.parametrize("kind", LABELS)
+@pytest.mark.parametrize("kind", NEW_LABELS)
 def test_new_labels_leave_the_probabilities_of_the_old_ones(kind, params):
-    labels = LABELS[kind]
+    labels = NEW_LABELS[kind]
     X, y = labelled(labels=labels)
     model = FtrlClassifier(**params).partial_fit(*known(X, y, labels[:2]), classes=labels[:2])
     for n_old, n_new in [(2, 3), (3, 5)]:

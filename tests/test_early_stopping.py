@@ -1,7 +1,5 @@
 """Early stopping: who judges, when fit ends, and which weights come back."""
 
-import warnings
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -289,16 +287,6 @@ def test_fit_warns_where_halves_would_have_gone_on():
     with pytest.warns(ConvergenceWarning, match="max_iter=3") as warned:
         FtrlClassifier(max_iter=3, random_state=0).fit(X, X[:, 0] > 0)
     assert warned[0].filename == __file__
-
-
-@pytest.mark.parametrize(("gains", "warns"), [(18, False), (19, True), (20, True)])
-def test_fit_warns_if_the_loss_fell_in_the_last_tenth_of_the_passes(gains, warns, monkeypatch):
-    curve = iter([*range(100, 100 - gains, -1), *[200] * 20])
-    monkeypatch.setattr(Learner, "learn", lambda *_, **__: next(curve))
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        FtrlClassifier(early_stopping=False, max_iter=20).fit(*noisy())
-    assert len(caught) == warns
 
 
 def test_patience_is_five_passes_where_nothing_is_held_out(monkeypatch):
