@@ -735,6 +735,7 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
             self._intercept_prox,
             clip,
             bool(self.fit_intercept),
+            None,
             self._state.reshape(-1),
             self._intercept_state[0],
             raws,

@@ -17,14 +17,17 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-Z, ROOT_N = 0, 1  # state[feature, Z, output], state[feature, ROOT_N, output]
+# state[feature, Z, output], state[feature, ROOT_N, output]; while averaging, state[feature, LAG,
+# output] and state[feature, SINCE, 0] too.
+Z, ROOT_N, LAG, SINCE = 0, 1, 2, 3
 LANES = 8  # buffers are padded to a multiple, so that loops have no scalar tail
 APART = 64  # numbers between buffers: more than vector code takes at once
 LINE = 8  # numbers of 8 bytes in a cache line
 NEAR = 2  # rows between the fetch of a row's coordinates and its turn
+NEAR_WIDE = 4  # while averaging, when they are twice as many
 FAR = 8  # rows between the fetch of a row's own numbers and its turn
 FEW = 10  # outputs: of more, a row's buffers crowd the nearest cache
-POSITIVE = 2**62 - 1  # j & POSITIVE is j, and tells the compiler that j is no negative index
+POSITIVE = 2**60 - 1  # j & POSITIVE is j, and tells the compiler that j is no negative index
 LARGEST, LARGEST_FLOAT32 = 1e300, 1e38  # z that a state may hold, and n
 
 # Sums may be reordered and fused, as vector code needs; NaN and inf keep their meaning.
@@ -66,6 +69,23 @@ class Clip(NamedTuple):
     global_norm: float
 
 
+class Average(NamedTuple):
+    """Ask for the mean over steps of u = -z / ((beta + n^p) / alpha + l2), w before l1 acts.
+
+    The mean is over the weights that predict the rows from step ``begin`` on. The state is wide
+    then, and begins with LAG and SINCE of 0. A step from u to u' adds (t + 1 - begin) (u - u') to
+    LAG, so that the sum of u over the steps is LAG + (t + 1 - begin) u': of coordinates that no
+    step touches, nothing is due. LAG is small where u moves little, so float32 holds it as well
+    as it holds u, however many the steps; it counts if SINCE is ``begin``, so no sweep begins a
+    mean. Another ``begin`` is at least the step that comes next, and may be one that is far off.
+    Where the learning rate changes, the mean is an approximation: of the u that the last rate
+    reads, had steps alone moved it.
+    """
+
+    begin: int
+    step: int  # the number of the first row learned; of rows predicted by the mean, its end
+
+
 class Loss(NamedTuple):
     """A loss by its number in the tables below, and its parameter if it has one."""
 
@@ -99,6 +119,7 @@ def learn_few(
     intercept_prox,
     clip,
     fit_intercept,
+    average,  # None: the state is plain
     numbers,  # IN/OUT, the state, flat
     intercept,  # IN/OUT
     raws,  # OUT, of shape (n_rows, n_outputs), or None
@@ -114,10 +135,15 @@ def learn_few(
     """
     data, indices, indptr, longest = rows
     n_outputs = 1 if several is None else several
+    width = 2 * n_outputs if average is None else 4 * n_outputs  # of a coordinate
+    near = NEAR if average is None else NEAR_WIDE
     # In one array and far apart: where buffers may overlap, as far as LLVM can tell, it takes
     # scalar code, so time and last bits would depend on where memory is.
-    buffers = np.empty((4, LANES * -(-longest // LANES) * n_outputs + APART))
-    x, z, root_n, w = buffers[0], buffers[1], buffers[2], buffers[3]
+    buffers = np.empty((5, LANES * -(-longest // LANES) * n_outputs + APART))
+    x, z, root_n, w, u = buffers[0], buffers[1], buffers[2], buffers[3], buffers[4]
+    no_l1, intercept_no_l1 = without_l1(prox), without_l1(intercept_prox)
+    if average is not None:
+        begin, part = numbers.dtype.type(average.begin), part_of_mean(average)
     bias, raw, gradient = np.empty(n_outputs), np.empty(n_outputs), np.empty(n_outputs)
     total, n_learned = 0.0, 0
     largest = LARGEST_FLOAT32 if numbers.itemsize == 4 else LARGEST
@@ -126,11 +152,21 @@ def learn_few(
         start = indptr[i] & POSITIVE
         size = (indptr[i + 1] - start) & POSITIVE
         padded = LANES * -(-size // LANES)
+        inverse_alpha = 1.0 / rates[min(n_learned, rates.size - 1)]
+        # Not divided within weight and step: REORDER would do so for each coordinate.
+        slowness = inverse_alpha / intercept_prox.rate
         for c in range(n_outputs):
             first = c * padded
             for k in range(size):
-                j = 2 * n_outputs * (feature(indices, start, k) & POSITIVE) + c
+                at = width * (feature(indices, start, k) & POSITIVE)
+                j = at + c
                 z[first + k], root_n[first + k] = numbers[j], numbers[j + n_outputs]
+                if average is not None and loss is None:
+                    if numbers[at + SINCE * n_outputs] == begin:
+                        lag = np.float64(numbers[j + LAG * n_outputs])
+                        z[first + k] = z_of_mean(
+                            z[first + k], root_n[first + k], lag, part, inverse_alpha, prox
+                        )
             for k in range(first + size, first + padded):
                 z[k], root_n[k] = 0.0, 0.0
         square = 0.0
@@ -141,22 +177,35 @@ def learn_few(
         for k in range(padded):
             square += x[k] * x[k]
 
-        inverse_alpha = 1.0 / rates[min(n_learned, rates.size - 1)]
-        # Not divided within weight and step: REORDER would do so for each coordinate.
-        slowness = inverse_alpha / intercept_prox.rate
         w_sum, root_n_sum, bias_sum, bias_root_n_sum = 0.0, 0.0, 0.0, 0.0
         for c in range(n_outputs):
-            bias[c] = weight(intercept[Z, c], intercept[ROOT_N, c], slowness, intercept_prox)
+            bias_z = intercept[Z, c]
+            if average is not None and loss is None:
+                if intercept[SINCE, c] == average.begin:
+                    bias_z = z_of_mean(
+                        bias_z,
+                        intercept[ROOT_N, c],
+                        intercept[LAG, c],
+                        part,
+                        slowness,
+                        intercept_prox,
+                    )
+            bias[c] = weight(bias_z, intercept[ROOT_N, c], slowness, intercept_prox)
             bias_sum += abs(bias[c])
             bias_root_n_sum += intercept[ROOT_N, c]
             first, product = c * padded, 0.0
             for k in range(padded):
                 w_k = weight(z[first + k], root_n[first + k], inverse_alpha, prox)
                 w[first + k] = w_k
+                if average is not None:
+                    u[first + k] = w_k
                 product += w_k * x[k]
                 w_sum += abs(w_k)
                 root_n_sum += root_n[first + k]
             raw[c] = product + bias[c]
+            if average is not None and prox.l1 > 0.0:
+                for k in range(first, first + padded):
+                    u[k] = weight(z[k], root_n[k], inverse_alpha, no_l1)
         # Here and below, no function that takes arrays: it would count references in each row.
         prefetch(indptr, order[min(t + 2 * FAR, order.size - 1)])
         ahead = order[min(t + FAR, order.size - 1)]
@@ -169,14 +218,14 @@ def learn_few(
             prefetch(indices, k)
         prefetch(data, last)
         prefetch(indices, last)
-        ahead = order[min(t + NEAR, order.size - 1)]
+        ahead = order[min(t + near, order.size - 1)]
         first = indptr[ahead] & POSITIVE
         for k in range((indptr[ahead + 1] - first) & POSITIVE):
-            at = 2 * n_outputs * feature(indices, first, k)
+            at = width * feature(indices, first, k)
             if several is None:
                 prefetch(numbers, at)
                 continue
-            for line in range(at & -LINE, at + 2 * n_outputs, LINE):
+            for line in range(at & -LINE, at + width, LINE):
                 prefetch(numbers, line)
         if raws is not None:
             for c in range(n_outputs):
@@ -217,14 +266,17 @@ def learn_few(
             return total, i
         total += sample_weight[i] * value
         n_learned += 1
+        if average is not None:
+            n_steps = steps_of_mean(average, n_learned)
 
         shrink, shrink_bias = clip_factors(norm, square, fit_intercept, clip)
         for c in range(n_outputs):
             first, slope = c * padded, shrink * gradient[c]
             for k in range(padded):
+                z_k, root_n_k = z[first + k], root_n[first + k]
                 z[first + k], root_n[first + k] = step(
-                    z[first + k],
-                    root_n[first + k],
+                    z_k,
+                    root_n_k,
                     w[first + k],
                     slope,
                     x[k],
@@ -232,20 +284,52 @@ def learn_few(
                     prox,
                     clip,
                 )
+                if average is not None:  # w takes it: it is no longer needed
+                    w[first + k] = n_steps * fall(
+                        z_k,
+                        root_n_k,
+                        u[first + k],
+                        numbers.dtype.type(z[first + k]),
+                        numbers.dtype.type(root_n[first + k]),
+                        inverse_alpha,
+                        no_l1,
+                    )
             for k in range(size):
-                j = 2 * n_outputs * (feature(indices, start, k) & POSITIVE) + c
+                at = width * (feature(indices, start, k) & POSITIVE)
+                j = at + c
+                if average is not None:
+                    lag = np.float64(numbers[j + LAG * n_outputs])
+                    lag = lag if numbers[at + SINCE * n_outputs] == begin else 0.0
                 numbers[j], numbers[j + n_outputs] = z[first + k], root_n[first + k]
+                if average is not None:
+                    numbers[j + LAG * n_outputs] = lag + w[first + k]
+                    if c == n_outputs - 1:
+                        numbers[at + SINCE * n_outputs] = begin
             if fit_intercept:
+                z_c, root_n_c = intercept[Z, c], intercept[ROOT_N, c]
+                slowness_after = inverse_alpha / intercept_prox.rate
                 intercept[Z, c], intercept[ROOT_N, c] = step(
-                    intercept[Z, c],
-                    intercept[ROOT_N, c],
+                    z_c,
+                    root_n_c,
                     bias[c],
                     shrink_bias * gradient[c],
                     1.0,
-                    inverse_alpha / intercept_prox.rate,
+                    slowness_after,
                     intercept_prox,
                     clip,
                 )
+                if average is not None:
+                    if intercept[SINCE, c] != average.begin:
+                        intercept[LAG, c], intercept[SINCE, c] = 0.0, average.begin
+                    intercept[LAG, c] += n_steps * fall(
+                        z_c,
+                        root_n_c,
+                        weight(z_c, root_n_c, slowness, intercept_no_l1),
+                        intercept[Z, c],
+                        intercept[ROOT_N, c],
+                        slowness_after,
+                        intercept_no_l1,
+                    )
     learned[0] = n_learned
     return total, -1
 
@@ -254,8 +338,14 @@ def learn_few(
 def weight(z, root_n, inverse_alpha, prox):
     """Return the weight that (z, n) stands for: exactly 0 while abs(z) <= l1."""
     beyond_l1 = min(max(z, -prox.l1), prox.l1) - z
-    curvature = (prox.beta + n_to_the_p(root_n, prox.power)) * inverse_alpha + prox.l2
-    return beyond_l1 / curvature if curvature > 0.0 else 0.0
+    divisor = curvature(root_n, inverse_alpha, prox)
+    return beyond_l1 / divisor if divisor > 0.0 else 0.0
+
+
+@njit(fastmath=REORDER)
+def curvature(root_n, inverse_alpha, prox):
+    """Return what z beyond l1 is divided by."""
+    return (prox.beta + n_to_the_p(root_n, prox.power)) * inverse_alpha + prox.l2
 
 
 @njit(fastmath=REORDER)
@@ -267,6 +357,39 @@ def step(z, root_n, w, gradient, x, inverse_alpha, prox, clip):
     grown = math.sqrt(root_n * root_n + g * g)
     sigma = (n_to_the_p(grown, prox.power) - n_to_the_p(root_n, prox.power)) * inverse_alpha
     return z + g + (shrinkage(x, prox.l2_shrinkage) - sigma) * w, grown
+
+
+@njit
+def without_l1(prox):
+    """Return a Prox whose weight is u, the one before l1 acts."""
+    return Prox(prox.rate, prox.beta, 0.0, prox.l2, None, prox.power)
+
+
+@njit
+def steps_of_mean(average, n_learned):
+    """Return how many steps the mean has after so many of this call: 0 before it begins."""
+    return float(max(0, average.step + n_learned - average.begin))
+
+
+@njit
+def part_of_mean(average):
+    """Return which part of the mean a step is; 0 where it has none, and is the present u."""
+    n_steps = steps_of_mean(average, 0)
+    return 1.0 / n_steps if n_steps > 0.0 else 0.0
+
+
+@njit(fastmath=REORDER)
+def fall(z, root_n, u, new_z, new_root_n, inverse_alpha, prox):
+    """Return u less the new u after a step, without a second division."""
+    sigma = (n_to_the_p(new_root_n, prox.power) - n_to_the_p(root_n, prox.power)) * inverse_alpha
+    divisor = curvature(new_root_n, inverse_alpha, prox)
+    return (new_z - z + sigma * u) / divisor if divisor > 0.0 else 0.0
+
+
+@njit(fastmath=REORDER)
+def z_of_mean(z, root_n, lag, part, inverse_alpha, prox):
+    """Return the z that stands for the mean of u, of which a step is this part."""
+    return z - lag * part * curvature(root_n, inverse_alpha, prox)
 
 
 @njit(fastmath=REORDER)
@@ -327,6 +450,7 @@ def learn_many(
     intercept_prox,
     clip,
     fit_intercept,
+    average,
     numbers,  # IN/OUT, the state, flat
     intercept,  # IN/OUT
     raws,  # OUT, of shape (n_rows, n_outputs), or None
@@ -335,7 +459,12 @@ def learn_many(
     """Do what learn_few does for more than FEW outputs: in place, vector code over them."""
     data, indices, indptr, longest = rows
     n_outputs = intercept.shape[1]
+    width = 2 * n_outputs if average is None else 4 * n_outputs
     w = np.empty(longest * n_outputs)
+    u = w if average is None or prox.l1 == 0.0 else np.empty(w.size)
+    no_l1, intercept_no_l1 = without_l1(prox), without_l1(intercept_prox)
+    if average is not None:
+        begin, part = numbers.dtype.type(average.begin), part_of_mean(average)
     bias, raw, gradient = np.empty(n_outputs), np.empty(n_outputs), np.empty(n_outputs)
     w_sum, root_n_sum = np.empty(n_outputs), np.empty(n_outputs)
     total, n_learned = 0.0, 0
@@ -349,7 +478,18 @@ def learn_many(
         slowness = inverse_alpha / intercept_prox.rate
         bias_sum, bias_root_n_sum = 0.0, 0.0
         for c in range(n_outputs):
-            bias[c] = weight(intercept[Z, c], intercept[ROOT_N, c], slowness, intercept_prox)
+            bias_z = intercept[Z, c]
+            if average is not None and loss is None:
+                if intercept[SINCE, c] == average.begin:
+                    bias_z = z_of_mean(
+                        bias_z,
+                        intercept[ROOT_N, c],
+                        intercept[LAG, c],
+                        part,
+                        slowness,
+                        intercept_prox,
+                    )
+            bias[c] = weight(bias_z, intercept[ROOT_N, c], slowness, intercept_prox)
             raw[c] = bias[c]
             bias_sum += abs(bias[c])
             bias_root_n_sum += intercept[ROOT_N, c]
@@ -358,14 +498,22 @@ def learn_many(
         for k in range(size):
             x = np.float64(data[start + k])
             square += x * x
-            at = 2 * n_outputs * (feature(indices, start, k) & POSITIVE)
+            at = width * (feature(indices, start, k) & POSITIVE)
             for c in range(n_outputs):
                 z, root_n = np.float64(numbers[at + c]), np.float64(numbers[at + n_outputs + c])
+                if average is not None and loss is None:
+                    if numbers[at + SINCE * n_outputs] == begin:
+                        lag = np.float64(numbers[at + LAG * n_outputs + c])
+                        z = z_of_mean(z, root_n, lag, part, inverse_alpha, prox)
                 w_kc = weight(z, root_n, inverse_alpha, prox)
                 w[k * n_outputs + c] = w_kc
                 raw[c] += w_kc * x
                 w_sum[c] += abs(w_kc)
                 root_n_sum[c] += root_n
+            if average is not None and prox.l1 > 0.0:
+                for c in range(n_outputs):
+                    z, root_n = np.float64(numbers[at + c]), np.float64(numbers[at + n_outputs + c])
+                    u[k * n_outputs + c] = weight(z, root_n, inverse_alpha, no_l1)
 
         prefetch(indptr, order[min(t + 2 * FAR, order.size - 1)])
         ahead = order[min(t + FAR, order.size - 1)]
@@ -381,8 +529,10 @@ def learn_many(
         ahead = order[min(t + NEAR, order.size - 1)]
         first = indptr[ahead]
         for k in range(indptr[ahead + 1] - first):
-            at = 2 * n_outputs * feature(indices, first, k)
-            for line in range(at & -LINE, at + 2 * n_outputs, LINE):
+            at = width * feature(indices, first, k)
+            # Of SINCE, the first output's is used.
+            last = at + (2 * n_outputs if average is None else SINCE * n_outputs + 1)
+            for line in range(at & -LINE, last, LINE):
                 prefetch(numbers, line)
         if raws is not None:
             for c in range(n_outputs):
@@ -418,15 +568,21 @@ def learn_many(
             return total, i
         total += sample_weight[i] * value
         n_learned += 1
+        if average is not None:
+            n_steps = steps_of_mean(average, n_learned)
 
         shrink, shrink_bias = clip_factors(norm, square, fit_intercept, clip)
         for k in range(size):
             x = np.float64(data[start + k])
-            at = 2 * n_outputs * (feature(indices, start, k) & POSITIVE)
+            at = width * (feature(indices, start, k) & POSITIVE)
+            if average is not None:
+                known = numbers[at + SINCE * n_outputs] == begin
+                numbers[at + SINCE * n_outputs] = begin
             for c in range(n_outputs):
+                z, root_n = np.float64(numbers[at + c]), np.float64(numbers[at + n_outputs + c])
                 numbers[at + c], numbers[at + n_outputs + c] = step(
-                    np.float64(numbers[at + c]),
-                    np.float64(numbers[at + n_outputs + c]),
+                    z,
+                    root_n,
                     w[k * n_outputs + c],
                     shrink * gradient[c],
                     x,
@@ -434,18 +590,43 @@ def learn_many(
                     prox,
                     clip,
                 )
+                if average is not None:
+                    lag = np.float64(numbers[at + LAG * n_outputs + c]) if known else 0.0
+                    numbers[at + LAG * n_outputs + c] = lag + n_steps * fall(
+                        z,
+                        root_n,
+                        u[k * n_outputs + c],
+                        numbers[at + c],
+                        numbers[at + n_outputs + c],
+                        inverse_alpha,
+                        no_l1,
+                    )
         if fit_intercept:
+            slowness_after = inverse_alpha / intercept_prox.rate
             for c in range(n_outputs):
+                z, root_n = intercept[Z, c], intercept[ROOT_N, c]
                 intercept[Z, c], intercept[ROOT_N, c] = step(
-                    intercept[Z, c],
-                    intercept[ROOT_N, c],
+                    z,
+                    root_n,
                     bias[c],
                     shrink_bias * gradient[c],
                     1.0,
-                    inverse_alpha / intercept_prox.rate,
+                    slowness_after,
                     intercept_prox,
                     clip,
                 )
+                if average is not None:
+                    if intercept[SINCE, c] != average.begin:
+                        intercept[LAG, c], intercept[SINCE, c] = 0.0, average.begin
+                    intercept[LAG, c] += n_steps * fall(
+                        z,
+                        root_n,
+                        weight(z, root_n, slowness, intercept_no_l1),
+                        intercept[Z, c],
+                        intercept[ROOT_N, c],
+                        slowness_after,
+                        intercept_no_l1,
+                    )
     learned[0] = n_learned
     return total, -1
 
@@ -600,6 +781,21 @@ def weights(state, alpha, prox, out):
     for j in range(n_features):
         for c in range(n_outputs):
             out[j, c] = weight(state[j, Z, c], state[j, ROOT_N, c], inverse_alpha, prox)
+
+
+@njit
+def average_state(wide, average, alpha, prox, out):
+    """Write to out the plain state that stands for the mean from begin to step."""
+    n_features, _, n_outputs = wide.shape
+    inverse_alpha, part = 1.0 / alpha / prox.rate, part_of_mean(average)
+    begin = wide.dtype.type(average.begin)
+    for j in range(n_features):
+        known = wide[j, SINCE, 0] == begin
+        for c in range(n_outputs):
+            z, root_n = np.float64(wide[j, Z, c]), np.float64(wide[j, ROOT_N, c])
+            lag = np.float64(wide[j, LAG, c]) if known else 0.0
+            out[j, Z, c] = z_of_mean(z, root_n, lag, part, inverse_alpha, prox)
+            out[j, ROOT_N, c] = wide[j, ROOT_N, c]
 
 
 @njit(fastmath=REORDER)

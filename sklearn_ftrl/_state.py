@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from ._kernel import ROOT_N, Z, weights
+from ._kernel import ROOT_N, Z, average_state, weights
 
 
 def start(n_features, n_outputs, dtype, n):
@@ -21,6 +21,22 @@ def zeros(shape, dtype):
     numbers = np.zeros(size + 64 // np.dtype(dtype).itemsize, dtype)
     aligned = -numbers.ctypes.data % 64 // numbers.itemsize
     return numbers[aligned : aligned + size].reshape(shape)
+
+
+def widened(state):
+    """Return a copy with room for the mean of a pass, which may begin at any step."""
+    n_features, _, n_outputs = state.shape
+    wide = zeros((n_features, 4, n_outputs), state.dtype)
+    wide[:, : ROOT_N + 1] = state
+    return wide
+
+
+def averaged(wide, average, alpha, prox):
+    """Return the plain state that stands for the mean; if no step is in it, the present state."""
+    n_features, _, n_outputs = wide.shape
+    out = zeros((n_features, 2, n_outputs), wide.dtype)
+    average_state(wide, average, alpha, prox, out)
+    return out
 
 
 def coefficients(state, alpha, prox):
