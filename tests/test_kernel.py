@@ -8,6 +8,7 @@ import pytest
 import sklearn.linear_model
 from oracle import FEW, LOG_LOSS, NUMBERS, SOFTMAX, SQUARED_ERROR, ftrl, random_rows, random_targets
 from scipy import sparse
+from scipy.special import expit, softmax
 from sklearn._loss.loss import (
     HalfBinomialLoss,
     HalfPoissonLoss,
@@ -16,11 +17,14 @@ from sklearn._loss.loss import (
     PinballLoss,
 )
 
-from sklearn_ftrl import FtrlClassifier, FtrlRegressor, _hashing, _kernel
+from sklearn_ftrl import FtrlClassifier, FtrlRegressor, _hashing, _kernel, _state
+from sklearn_ftrl._base import _as_rows
 from sklearn_ftrl._kernel import (
     CLASSIFIER_LOSSES,
     REGRESSOR_LOSSES,
+    Average,
     Loss,
+    Prox,
     joint_loss_and_gradient,
     loss_and_gradient,
 )
@@ -219,6 +223,232 @@ def test_without_a_writable_cache_directory_functions_compile_in_memory(module, 
 
     monkeypatch.setattr(numba, "njit", no_locator)
     assert module.njit(lambda x: x + 1)(1) == 2
+
+
+# The mean over a pass.
+
+PLAIN = Prox(1.0, 1.0, 0.0, 0.0, None, None)
+PROXES = {
+    "plain": PLAIN,
+    "l1": PLAIN._replace(l1=0.3),
+    "l2": PLAIN._replace(l2=0.7),
+    "power": PLAIN._replace(power=0.6),
+    "shrinkage": PLAIN._replace(l1=0.1, l2_shrinkage=0.05),
+    "no beta": PLAIN._replace(beta=0.0, l1=0.1),
+}
+LEARN = Loss(0, 0.0)
+each_n_outputs = pytest.mark.parametrize("n_outputs", [1, 3, _kernel.FEW + 2])
+each_prox = pytest.mark.parametrize("prox", PROXES.values(), ids=PROXES)
+
+
+def learn(X, y, states, prox, average, loss=LEARN, rates=0.5, order=None, sample_weight=None):
+    """Call the kernel; return the raw predictions."""
+    state, intercept = states
+    n_rows, n_outputs = X.shape[0], state.shape[2]
+    order = np.arange(n_rows) if order is None else order
+    sample_weight = np.ones(n_rows) if sample_weight is None else sample_weight
+    raws = np.zeros((n_rows, n_outputs))
+    several = [None if n_outputs == 1 else n_outputs] if n_outputs <= _kernel.FEW else []
+    kernel = _kernel.learn_few if several else _kernel.learn_many
+    kernel(
+        _as_rows(X),
+        order,
+        y.astype(float),
+        sample_weight,
+        loss,
+        np.atleast_1d(rates),
+        prox,
+        prox._replace(rate=0.8, l1=0.0),
+        None,
+        True,
+        average,
+        state.reshape(-1),
+        intercept[0],
+        raws,
+        np.zeros(1, np.int64),
+        *several,
+    )
+    return raws
+
+
+def fresh(n_features, n_outputs, dtype=np.float64):
+    """Return plain states of coefficients and intercepts, both with something to forget."""
+    states = [_state.start(size, n_outputs, dtype, 0.1) for size in (n_features, 1)]
+    for state in states:
+        state[:, _kernel.Z] = np.linspace(-1, 1, state.shape[0] * n_outputs).reshape(-1, n_outputs)
+    return states[0], states[1].astype(np.float64)
+
+
+def means(states, average, prox, rate=0.5):
+    """Return the plain states that stand for the mean."""
+    proxes = prox, prox._replace(rate=0.8, l1=0.0)
+    return [_state.averaged(s, average, rate, p) for s, p in zip(states, proxes, strict=True)]
+
+
+def steps(X, y, prox, n_outputs, rates=0.5, sample_weight=None):
+    """Yield at each step z, n, u, and what the step adds to u at its own rate, by plain numpy.
+
+    They are of all features and the intercept, which is the last.
+    """
+    X = np.column_stack([X, np.ones(len(X))])
+    z, n = (
+        np.concatenate(pair)
+        for pair in zip(
+            *[
+                (state[:, _kernel.Z], state[:, _kernel.ROOT_N] ** 2)
+                for state in fresh(X.shape[1] - 1, n_outputs)
+            ],
+            strict=True,
+        )
+    )
+    factor, l1, l2, shrinkage = (
+        np.full((X.shape[1], 1), x or 0.0) for x in (1.0, prox.l1, prox.l2, prox.l2_shrinkage)
+    )
+    factor[-1], l1[-1] = 0.8, 0.0
+    p = 0.5 * (prox.power or 1.0)
+    rates = np.broadcast_to(rates, len(X) + 1)
+    t = 0
+    for i in range(len(X)):
+        if sample_weight is not None and sample_weight[i] == 0:
+            continue
+        x, before, after = X[i][:, None], factor * rates[t], factor * rates[t + 1]
+        u = -z / ((prox.beta + n**p) / before + l2)
+        w = np.where(
+            np.abs(z) <= l1, 0.0, (np.sign(z) * l1 - z) / ((prox.beta + n**p) / before + l2)
+        )
+        raw = (w * x).sum(axis=0)
+        slope = expit(raw) - y[i] if n_outputs == 1 else softmax(raw) - np.eye(n_outputs)[y[i]]
+        g = (1.0 if sample_weight is None else sample_weight[i]) * slope * x
+        grown = n + g**2
+        sigma = (grown**p - n**p) / after
+        new_z = z + g + (2 * shrinkage * (x != 0) - sigma) * w
+        added = -(new_z - z + sigma * u) / ((prox.beta + grown**p) / after + l2)
+        yield z, n, u, added
+        z, n, t = new_z, grown, t + 1
+    yield z, n, -z / ((prox.beta + n**p) / after + l2), None
+
+
+def assert_mean(states, average, prox, mean, z, n, rate=0.5, **tolerance):
+    """Compare with a mean u, the intercept's last, and with the last z and n."""
+    plain = np.concatenate([s[:, :2].astype(float) for s in means(states, average, prox, rate)])
+    n_to_the_p = n ** (0.5 * (prox.power or 1.0))
+    factor = np.ones((len(n), 1))
+    factor[-1] = 0.8
+    curvature = (prox.beta + n_to_the_p) / (rate * factor) + prox.l2
+    np.testing.assert_allclose(-plain[:, 0] / curvature, mean, **tolerance)
+    np.testing.assert_allclose(plain[:, 1] ** 2, n, **tolerance)
+    last = np.concatenate([s[:, _kernel.Z].astype(float) for s in states])
+    np.testing.assert_allclose(last, z, **tolerance)
+
+
+@each_prox
+@each_n_outputs
+@pytest.mark.parametrize("begin", [0, 23])
+@pytest.mark.parametrize("form", [sparse.csr_array, np.asarray])
+def test_the_mean_is_that_of_the_weights_at_each_step(n_outputs, prox, begin, form):
+    X, y = random_rows().toarray(), random_targets(n_classes=max(2, n_outputs))
+    sample_weight = np.random.default_rng(4).choice([0.0, 0.5, 1, 3], 60)
+    X = X if form is sparse.csr_array else X + 1.0
+    states = [_state.widened(state) for state in fresh(12, n_outputs)]
+    learn(form(X), y, states, prox, Average(begin, 0), sample_weight=sample_weight)
+    z, n, u, _ = zip(*steps(X, y, prox, n_outputs, sample_weight=sample_weight), strict=True)
+    mean = np.mean(u[begin:-1], axis=0)
+    end = np.count_nonzero(sample_weight)
+    exact = {"rtol": 1e-12, "atol": 1e-12}
+    assert_mean(states, Average(begin, end), prox, mean, z[-1], n[-1], **exact)
+
+
+@each_n_outputs
+def test_the_mean_of_a_state_of_float32_is_as_good_as_its_weights(n_outputs):
+    rng = np.random.default_rng(0)
+    X = rng.normal(1.0, 0.3, size=(2000, 3)).astype(np.float32)
+    y = random_targets(2000, max(2, n_outputs))
+    states = [_state.widened(state) for state in fresh(3, n_outputs, np.float32)]
+    n_passes = 10 if not numba.config.DISABLE_JIT else 1
+    for k in range(n_passes):
+        learn(X, y, states, PLAIN, Average(0, 2000 * k))
+    X, y = np.tile(X.astype(float), (n_passes, 1)), np.tile(y, n_passes)
+    z, n, u, _ = zip(*steps(X, y, PLAIN, n_outputs), strict=True)
+    mean = np.mean(u[:-1], axis=0)
+    close = {"rtol": 1e-4, "atol": 1e-4}
+    assert_mean(states, Average(0, len(X)), PLAIN, mean, z[-1], n[-1], **close)
+
+
+@each_prox
+@each_n_outputs
+def test_where_the_rate_changes_the_mean_is_of_what_steps_add(n_outputs, prox):
+    X, y = random_rows(), random_targets(n_classes=max(2, n_outputs))
+    rates = 0.5 / np.sqrt(1.0 + np.arange(61).clip(1) / 10)
+    states = [_state.widened(state) for state in fresh(12, n_outputs)]
+    learn(X, y, states, prox, Average(0, 0), rates=rates)
+    z, n, u, added = zip(*steps(X.toarray(), y, prox, n_outputs, rates), strict=True)
+    later = np.cumsum(added[:-1][::-1], axis=0)[::-1]  # what steps from t on add
+    mean = u[-1] - later.mean(axis=0)
+    exact = {"rtol": 1e-12, "atol": 1e-12}
+    assert_mean(states, Average(0, 60), prox, mean, z[-1], n[-1], rates[-1], **exact)
+
+
+@each_prox
+@each_n_outputs
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_a_pass_that_averages_learns_what_a_plain_one_does(n_outputs, prox, dtype):
+    X, y = random_rows(dtype=dtype), random_targets(n_classes=max(2, n_outputs))
+    plain = fresh(12, n_outputs, dtype)
+    wide = [_state.widened(state) for state in plain]
+    raws = [learn(X, y, plain, prox, None), learn(X, y, wide, prox, Average(9, 0))]
+    close = dict.fromkeys(["rtol", "atol"], 1e-13 if dtype == np.float64 else 1e-6)
+    np.testing.assert_allclose(*raws, **close)
+    for state, averaging in zip(plain, wide, strict=True):
+        np.testing.assert_allclose(averaging[:, :2], state, **close)
+
+
+@each_n_outputs
+def test_the_mean_over_several_calls_has_the_bits_of_one(n_outputs):
+    X, y = random_rows(), random_targets(n_classes=max(2, n_outputs))
+    one, chunks = ([_state.widened(state) for state in fresh(12, n_outputs)] for _ in range(2))
+    learn(X, y, one, PROXES["l1"], Average(5, 0))
+    for chunk in np.split(np.arange(60), [3, 10, 40]):
+        learn(X, y, chunks, PROXES["l1"], Average(5, int(chunk[0])), order=chunk)
+    for a, b in zip(one, chunks, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@each_n_outputs
+def test_a_mean_that_begins_anew_forgets_the_one_before(n_outputs):
+    X, y = random_rows(), random_targets(n_classes=max(2, n_outputs))
+    states = [_state.widened(state) for state in fresh(12, n_outputs)]
+    first, second = np.arange(40), np.arange(40, 60)
+    learn(X, y, states, PROXES["l1"], Average(10, 0), order=first)
+    learn(X, y, states, PROXES["l1"], Average(40, 40), order=second)
+    z, n, u, _ = zip(*steps(X.toarray(), y, PROXES["l1"], n_outputs), strict=True)
+    mean = np.mean(u[40:-1], axis=0)
+    exact = {"rtol": 1e-12, "atol": 1e-12}
+    assert_mean(states, Average(40, 60), PROXES["l1"], mean, z[-1], n[-1], **exact)
+
+
+@each_n_outputs
+@pytest.mark.parametrize("begin", [60, 1000])
+def test_a_mean_of_no_step_is_the_present_state(n_outputs, begin):
+    X, y = random_rows(), random_targets(n_classes=max(2, n_outputs))
+    states = [_state.widened(state) for state in fresh(12, n_outputs)]
+    learn(X, y, states, PLAIN, Average(begin, 0))
+    for mean, state in zip(means(states, Average(begin, 60), PLAIN), states, strict=True):
+        np.testing.assert_array_equal(mean, state[:, :2])
+
+
+@each_prox
+@each_n_outputs
+@pytest.mark.parametrize("begin", [0, 20, 60])
+def test_rows_are_predicted_by_the_mean_without_a_trace(n_outputs, prox, begin):
+    X, y = random_rows(), random_targets(n_classes=max(2, n_outputs))
+    states = [_state.widened(state) for state in fresh(12, n_outputs)]
+    learn(X, y, states, prox, Average(begin, 0))
+    before = [state.copy() for state in states]
+    raws = learn(X, y, states, prox, Average(begin, 60), loss=None)
+    for state, copy in zip(states, before, strict=True):
+        np.testing.assert_array_equal(state, copy)
+    expected = learn(X, y, means(states, Average(begin, 60), prox), prox, None, loss=None)
+    np.testing.assert_allclose(raws, expected, rtol=1e-12, atol=1e-12)
 
 
 # The losses. A row of the tables is tested as soon as it is there.
