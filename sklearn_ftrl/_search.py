@@ -140,7 +140,7 @@ class ProgressiveSearch(MetaEstimatorMixin, BaseEstimator):
     >>> from sklearn_ftrl.datasets import make_click_log
     >>> from sklearn_ftrl.model_selection import ProgressiveSearch
     >>> from sklearn_ftrl.preprocessing import ColumnHasher
-    >>> search = ProgressiveSearch(FtrlClassifier(), {"learning_rate": [0.01, 0.1, 1.0]})
+    >>> search = ProgressiveSearch(FtrlClassifier(beta=1.0), {"learning_rate": [0.01, 0.1, 1.0]})
     >>> for start in range(0, 20_000, 1_000):
     ...     log = make_click_log(1_000, start=start, base_rate=0.2, random_state=0)
     ...     X = ColumnHasher(2**18).transform(log.data)
@@ -148,7 +148,9 @@ class ProgressiveSearch(MetaEstimatorMixin, BaseEstimator):
     >>> search.best_params_
     {'learning_rate': 0.1}
     >>> search.cv_results_["mean_test_score"].round(2)
-    array([-0.4, -0.4, -0.4])
+    array([-0.5 , -0.46, -0.49])
+    >>> search.cv_results_["stopped_at"]
+    array([11000., nan, 11000.])
     """
 
     _doc_link_module = "sklearn_ftrl"

@@ -227,11 +227,11 @@ def progressive_val_score(
     >>> from sklearn_ftrl import FtrlClassifier
     >>> from sklearn_ftrl.model_selection import progressive_val_score
     >>> X, y = load_breast_cancer(return_X_y=True)
-    >>> stream = {"X": scale(X), "y": y, "batch_size": 20}
-    >>> round(progressive_val_score(FtrlClassifier(), **stream, scoring="roc_auc"), 3)
-    0.9
-    >>> progressive_val_score(FtrlClassifier(), **stream, window=200).round(3)
-    array([0.9, 0.9, 0.9])
+    >>> model, stream = FtrlClassifier(learning_rate=0.3, beta=1.0), (scale(X), y)
+    >>> round(progressive_val_score(model, *stream, scoring="roc_auc", batch_size=20), 3)
+    0.993
+    >>> progressive_val_score(model, *stream, window=200, batch_size=20).round(3)
+    array([0.94 , 0.97 , 0.973])
     """
     score, ends = _progressive_scorer(
         estimator, X, y, scoring, classes, sample_weight, batch_size, batches
@@ -284,10 +284,10 @@ class ProgressiveValidationDisplay:
     >>> from sklearn_ftrl.model_selection import ProgressiveValidationDisplay
     >>> X, y = load_breast_cancer(return_X_y=True)
     >>> display = ProgressiveValidationDisplay.from_estimator(
-    ...     FtrlClassifier(), scale(X), y, batch_size=20
+    ...     FtrlClassifier(learning_rate=0.3, beta=1.0), scale(X), y, batch_size=20
     ... )
     >>> print(f"{display.running_scores[-1]:.3f}")
-    0.9
+    0.960
     """
 
     def __init__(
