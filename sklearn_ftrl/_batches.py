@@ -46,8 +46,8 @@ def batch_ends(n_rows, batch_size, batches):
         given = "batches"
     if ends.size < 2:
         raise ValueError(
-            f"{given} puts all {n_rows} rows in one batch, and no model predicts the first batch. "
-            "Make batches smaller."
+            f"{given} puts all rows in one batch (n_samples={n_rows}), and no model predicts the "
+            "first batch. Make batches smaller."
         )
     return ends
 

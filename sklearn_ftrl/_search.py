@@ -228,6 +228,8 @@ class ProgressiveSearch(MetaEstimatorMixin, BaseEstimator):
         """
         race = _Race(self)
         X, y = check_rows(X, y, sample_weight), np.asarray(y)
+        if sample_weight is not None and not np.any(sample_weight):
+            raise ValueError("Sample weights must contain at least one non-zero number.")
         ends = batch_ends(len(y), self.batch_size, batches)
         if classes is None and is_classifier(self.estimator):
             classes = unique_labels(y)
@@ -494,8 +496,8 @@ class _Race:
         scorer = self.scorer if self.n_rows and weight > 0 else None
         if classes is not None:
             learned = {**learned, "classes": classes}
-            known = getattr(candidates[0].learner, "classes_", None)
-            if not np.array_equal(np.unique(classes), known):
+            known = getattr(candidates[0].learner, "classes_", classes)
+            if not np.array_equal(np.unique(classes), np.unique(known)):  # labels are new
                 scorer = None
         if len({tuple(map(id, candidate.transformers)) for candidate in candidates}) == 1:
             X = transform(candidates[0].transformers, X)
