@@ -4,9 +4,14 @@ from collections.abc import Mapping
 
 import numpy as np
 from scipy import sparse
+from sklearn.base import is_classifier, is_regressor
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
-from sklearn.utils import check_consistent_length, get_tags, indexable
+from sklearn.utils import assert_all_finite, check_consistent_length, get_tags, indexable
+from sklearn.utils.multiclass import unique_labels
+
+from ._classifier import as_labels, distinct, named
+from ._regressor import as_targets
 
 
 def check_rows(X, *others):
@@ -17,9 +22,29 @@ def check_rows(X, *others):
     return indexable(X, *others)[0]
 
 
+def check_targets(learner, y):
+    """Return y as an array without missing values."""
+    if y is None:
+        raise ValueError(f"{learner!r} requires y to be passed, but the target y is None.")
+    if is_classifier(learner):
+        y = as_labels(y)
+        assert_all_finite(y, input_name="y")
+        return y
+    return as_targets(y) if is_regressor(learner) else np.asarray(y)
+
+
+def check_classes(learner, y, classes):
+    """Return all labels as an argument of ``partial_fit``; regressors have none."""
+    if not is_classifier(learner):
+        return {}
+    found = distinct if y.ndim == 1 else unique_labels
+    return {"classes": found(y) if classes is None else named(classes)}
+
+
 def batch_ends(n_rows, batch_size, batches):
     """Return the numbers of rows at which batches end; there have to be two batches."""
     if batches is None:
+        batch_size = int(batch_size)  # one of numpy's types would overflow
         ends = np.append(np.arange(batch_size, n_rows, batch_size), n_rows)
         given = f"batch_size={batch_size}"
     else:

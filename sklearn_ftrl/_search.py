@@ -1,6 +1,7 @@
 """ProgressiveSearch: candidates learn the same stream, and the best so far serves."""
 
 import inspect
+import itertools
 import warnings
 from numbers import Integral, Real
 from typing import Any, ClassVar, NamedTuple
@@ -17,12 +18,20 @@ from sklearn.utils import get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import unique_labels
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted
 
-from ._base import DOC_PAGE
-from ._batches import batch_ends, check_rows, split_pipeline, take, transform
+from ._batches import (
+    batch_ends,
+    check_classes,
+    check_rows,
+    check_targets,
+    split_pipeline,
+    take,
+    transform,
+)
+from ._classifier import named
+from ._fitted import DOC_PAGE
 
 try:
     from sklearn.utils._repr_html.estimator import _VisualBlock
@@ -227,19 +236,14 @@ class ProgressiveSearch(MetaEstimatorMixin, BaseEstimator):
             is then as it was before the call.
         """
         race = _Race(self)
-        X, y = check_rows(X, y, sample_weight), np.asarray(y)
-        if sample_weight is not None and not np.any(sample_weight):
-            raise ValueError("Sample weights must contain at least one non-zero number.")
+        X, y = check_rows(X, y, sample_weight), check_targets(self.estimator, y)
         ends = batch_ends(len(y), self.batch_size, batches)
-        if classes is None and is_classifier(self.estimator):
-            classes = unique_labels(y)
+        known = check_classes(self.estimator, y, classes)
         learned, scored = self._routed("fit", race, sample_weight)
-        start = 0
-        for stop in ends.tolist():
+        for start, stop in itertools.pairwise([0, *ends.tolist()]):
             rows = slice(start, stop)
-            part = [{name: w[rows] for name, w in given.items()} for given in (learned, scored)]
-            race.learn(self, take(X, rows), y[rows], classes, *part)
-            start = stop
+            of_batch = [{name: w[rows] for name, w in given.items()} for given in (learned, scored)]
+            race.learn(self, take(X, rows), y[rows], known, *of_batch)
         if not race.weights.size:
             raise ValueError(f"No batch has a finite score. scoring={self.scoring!r}.")
         return self._enter(race)
@@ -273,8 +277,9 @@ class ProgressiveSearch(MetaEstimatorMixin, BaseEstimator):
         """
         self._validate_params()  # _fit_context passes a fitted estimator by
         race = self._race if hasattr(self, "_race") else _Race(self)
-        X, y = check_rows(X, y, sample_weight), np.asarray(y)
-        race.learn(self, X, y, classes, *self._routed("partial_fit", race, sample_weight))
+        X, y = check_rows(X, y, sample_weight), check_targets(self.estimator, y)
+        known = {} if classes is None else {"classes": named(classes)}
+        race.learn(self, X, y, known, *self._routed("partial_fit", race, sample_weight))
         return self._enter(race)
 
     def _enter(self, race):
@@ -292,6 +297,8 @@ class ProgressiveSearch(MetaEstimatorMixin, BaseEstimator):
         if sample_weight is None:
             return {}, {}
         sample_weight = np.asarray(sample_weight)
+        if caller == "fit" and not sample_weight.any():
+            raise ValueError("Sample weights must contain at least one non-zero number.")
         if get_config().get("enable_metadata_routing"):
             routed = process_routing(self, caller, sample_weight=sample_weight)
             return routed.estimator.get("partial_fit", {}), routed.scorer.score
@@ -488,21 +495,19 @@ class _Race:
         """Return the positions of the candidates that go on."""
         return [k for k, candidate in enumerate(self.candidates) if candidate is not None]
 
-    def learn(self, search, X, y, classes, learned, scored):
+    def learn(self, search, X, y, known, learned, scored):
         """Let the candidates predict a batch, score them, and let them learn the batch."""
         living = self.living()
         candidates = [self.candidates[k] for k in living]
         weight = scored["sample_weight"].sum() if "sample_weight" in scored else len(y)
         scorer = self.scorer if self.n_rows and weight > 0 else None
-        if classes is not None:
-            learned = {**learned, "classes": classes}
-            known = getattr(candidates[0].learner, "classes_", classes)
-            if not np.array_equal(np.unique(classes), np.unique(known)):  # labels are new
-                scorer = None
+        classes = getattr(candidates[0].learner, "classes_", None)
+        if known and classes is not None and not np.array_equal(known["classes"], classes):
+            scorer = None  # nobody gives new labels a probability
         if len({tuple(map(id, candidate.transformers)) for candidate in candidates}) == 1:
             X = transform(candidates[0].transformers, X)
             candidates = [candidate._replace(transformers=[]) for candidate in candidates]
-        calls = [(candidate, X, y, scorer, scored, learned) for candidate in candidates]
+        calls = [(candidate, X, y, scorer, scored, learned | known) for candidate in candidates]
         if effective_n_jobs(search.n_jobs) == 1:  # joblib would take a tenth more
             outcomes = [_serve(*call) for call in calls]
         else:

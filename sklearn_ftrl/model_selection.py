@@ -7,16 +7,23 @@ import operator
 from numbers import Integral
 
 import numpy as np
-from sklearn.base import clone, is_classifier
+from sklearn.base import clone
 from sklearn.metrics import check_scoring, get_scorer_names
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_consistent_length
 from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions, validate_params
-from sklearn.utils.multiclass import unique_labels
 
 from ._base import BaseFtrl
-from ._batches import batch_ends, check_rows, split_pipeline, take, transform
+from ._batches import (
+    batch_ends,
+    check_classes,
+    check_rows,
+    check_targets,
+    split_pipeline,
+    take,
+    transform,
+)
 from ._search import ProgressiveSearch
 
 __all__ = [
@@ -528,7 +535,7 @@ def _progressive_scorer(estimator, X, y, scoring, classes, sample_weight, batch_
         replay = functools.partial(operator.getitem, values)
         replay.__name__ = method  # scikit-learn reads there what kind of values these are
         setattr(learner, method, replay)
-    y = np.asarray(y)
+    y = check_targets(learner, y)
 
     def score(rows):
         return scorer(learner, rows, y[rows], **weights(rows))
@@ -551,7 +558,8 @@ def _windows(ends, window):
         return [slice(first, n_rows)]
     windows, start = [], first
     while start < n_rows:
-        stop = int(ends[min(np.searchsorted(ends, start + window), ends.size - 1)])
+        enough = np.searchsorted(ends, start + int(window))
+        stop = int(ends[min(enough, ends.size - 1)])
         windows.append(slice(start, stop))
         start = stop
     return windows
@@ -559,12 +567,11 @@ def _windows(ends, window):
 
 def _predict_then_learn(estimator, X, y, methods, classes, sample_weight, batch_size, batches):
     """Learn; return by method what was predicted of each batch before, and the batches' ends."""
-    X, y, weights = check_rows(X, y, sample_weight), np.asarray(y), _weights(sample_weight)
-    ends = batch_ends(len(y), batch_size, batches)
     transformers, learner = split_pipeline(estimator)
-    known = {}
-    if is_classifier(learner):
-        known["classes"] = unique_labels(y) if classes is None else np.unique(classes)
+    X, weights = check_rows(X, y, sample_weight), _weights(sample_weight)
+    y = check_targets(learner, y)
+    ends = batch_ends(len(y), batch_size, batches)
+    known = check_classes(learner, y, classes)
     if sample_weight is not None and (
         "sample_weight" not in inspect.signature(learner.partial_fit).parameters
     ):

@@ -29,11 +29,11 @@ from sklearn.metrics import (
 )
 from sklearn.naive_bayes import MultinomialNB
 from sklearn.neighbors import KNeighborsClassifier
-from sklearn.neural_network import MLPRegressor
+from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, Normalizer, StandardScaler
 
-from sklearn_ftrl import FtrlClassifier, FtrlRegressor, _base
+from sklearn_ftrl import FtrlClassifier, FtrlRegressor, _learner
 from sklearn_ftrl._kernel import REGRESSOR_LOSSES
 from sklearn_ftrl.model_selection import (
     ProgressiveValidationDisplay,
@@ -212,16 +212,16 @@ def test_predictions_row_by_row_equal_those_of_a_loop_over_the_rows(
 
 
 @pytest.mark.parametrize("convert", [lambda X: X, lambda X: X.toarray()], ids=["sparse", "dense"])
-def test_row_by_row_is_one_pass_of_the_kernel(convert, monkeypatch):
-    rows, learn = [], FtrlClassifier._learn
+def test_row_by_row_is_one_pass_of_the_kernel(convert):
+    calls = []
 
-    def counted(self, batch, *args):
-        rows.append(batch.order.size)
-        return learn(self, batch, *args)
+    class Counted(FtrlClassifier):
+        def partial_fit(self, *args, **kwargs):
+            calls.append(args)
+            return super().partial_fit(*args, **kwargs)
 
-    monkeypatch.setattr(FtrlClassifier, "_learn", counted)
-    progressive_val_predict(classifier(), convert(X), Y, batch_size=1)
-    assert rows == [60]
+    progressive_val_predict(Counted(**NUMBERS), convert(X), Y, batch_size=1)
+    assert len(calls) == 1
 
 
 def test_rows_that_are_batches_of_their_own_are_row_by_row():
@@ -240,16 +240,16 @@ def test_auto_learns_row_by_row_through_partial_fit():
 def test_blocks_of_the_kernel_change_no_bit(learning_rate, monkeypatch):
     model = classifier(learning_rate=learning_rate)
     whole = progressive_val_predict(model, X, Y, sample_weight=WEIGHTS, batch_size=1)
-    monkeypatch.setattr(_base, "BLOCK", 30)
+    monkeypatch.setattr(_learner, "BLOCK", 30)
     parts = progressive_val_predict(model, X, Y, sample_weight=WEIGHTS, batch_size=1)
     np.testing.assert_array_equal(whole, parts)
 
 
 def test_one_thread_learns_whatever_n_jobs_is(monkeypatch):
-    in_threads, n_threads = _base._in_threads, []
-    monkeypatch.setattr(_base, "WORK_OF_A_THREAD", 1)
+    in_threads, n_threads = _learner._in_threads, []
+    monkeypatch.setattr(_learner, "WORK_OF_A_THREAD", 1)
     monkeypatch.setattr(
-        _base,
+        _learner,
         "_in_threads",
         lambda function, calls: n_threads.append(len(calls)) or in_threads(function, calls),
     )
@@ -310,6 +310,62 @@ def test_labels_and_weights_may_come_in_any_container(convert):
             for y, w in ((labels, weights), (Y, WEIGHTS))
         )
         assert ours == theirs
+
+
+@pytest.mark.parametrize("missing", [None, np.nan, pd.NA], ids=str)
+@pytest.mark.parametrize("model", [classifier(), SGDClassifier()])
+@pytest.mark.parametrize("names", [["no", "yes"], [0, 1], [False, True]], ids=str)
+@pytest.mark.parametrize(
+    "container", [list, lambda y: np.array(y, object), lambda y: pd.Series(y).convert_dtypes()]
+)
+def test_a_missing_label_is_refused(container, names, model, missing):
+    y = np.array(names, object)[Y]
+    y[50] = missing
+    for function in (progressive_val_predict, progressive_val_score):
+        arguments = {"method": "predict"} if function is progressive_val_predict else {}
+        for classes in (None, names):
+            with pytest.raises(ValueError, match=r"^Input y contains .*\. Leave out rows whose"):
+                function(model, X, container(y), classes=classes, batch_size=7, **arguments)
+
+
+@pytest.mark.parametrize("missing", [None, np.nan, pd.NA], ids=str)
+@pytest.mark.parametrize("model", [regressor(), SGDRegressor()])
+def test_a_missing_target_is_refused(model, missing):
+    y = [*Y[:50].tolist(), missing, *Y[51:].tolist()]
+    for container in (list, lambda y: np.array(y, object), lambda y: pd.Series(y).convert_dtypes()):
+        with pytest.raises(ValueError, match=r"^Input y contains (NaN|NA)\."):
+            progressive_val_score(model, X, container(y), batch_size=7)
+
+
+@pytest.mark.parametrize("model", [classifier(), SGDClassifier()])
+@pytest.mark.parametrize("missing", [None, np.nan, pd.NA], ids=str)
+def test_classes_with_a_missing_label_are_refused(missing, model):
+    with pytest.raises(ValueError, match=r"^Input classes contains"):
+        progressive_val_score(model, X, Y, classes=[0, 1, missing], batch_size=7)
+
+
+@pytest.mark.parametrize("model", [classifier(), SGDClassifier(random_state=0)])
+@pytest.mark.parametrize("dtype", [int, bool, float])
+def test_objects_are_the_numbers_that_they_are(dtype, model):
+    y = Y.astype(dtype)
+    for classes in (None, np.array([0, 1], object)):
+        ours, theirs = (
+            progressive_val_predict(model, X, labels, method="predict", batch_size=7)
+            for labels in (y.astype(object), y)
+        )
+        np.testing.assert_array_equal(ours, theirs, strict=True)
+        ours, theirs = (
+            progressive_val_score(model, X, labels, classes=classes, batch_size=7)
+            for labels in (y.astype(object), y)
+        )
+        assert ours == theirs
+
+
+def test_rows_of_several_labels_are_for_those_who_learn_them():
+    several = (X.toarray()[:, :3] > 0) * 1
+    model = MLPClassifier((3,), random_state=0)
+    predictions = progressive_val_predict(model, X, several, method="predict", batch_size=20)
+    assert predictions.shape == several.shape
 
 
 @pytest.mark.parametrize("index_dtype", [np.int32, np.int64])
@@ -814,6 +870,20 @@ def test_wrong_arguments_of_scores_are_refused_by_their_names(arguments, message
     for score in [progressive_val_score, ProgressiveValidationDisplay.from_estimator]:
         with pytest.raises(ValueError, match=message):
             score(FtrlClassifier(), X, Y, batch_size=20, **arguments)
+
+
+@pytest.mark.parametrize("model", [FtrlClassifier(), SGDClassifier(random_state=0)])
+def test_sizes_may_be_numpy_integers_of_any_width(model):
+    rows, y = sparse.vstack([0 * X] * 2 + [X] * 2, format="csr"), np.tile(Y, 4)
+    ours, theirs = (
+        progressive_val_score(model, rows, y, window=size, batch_size=size)
+        for size in (np.int8(100), 100)
+    )
+    np.testing.assert_array_equal(ours, theirs)
+    display = ProgressiveValidationDisplay.from_predictions(
+        y, y, score_func=accuracy_score, window=np.int8(100)
+    )
+    assert display.n_rows.tolist() == [200, 240]
 
 
 @pytest.mark.parametrize("window", [None, 5])
