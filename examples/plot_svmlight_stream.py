@@ -2,9 +2,10 @@
 A svmlight file, piece by piece
 ===============================
 
-``load_svmlight_file`` of scikit-learn can read a piece of a file: it is told at which byte to
-begin, and how many to read. ``FtrlClassifier`` learns the pieces one after the other, so the file
-may be larger than memory, and a byte offset is all it takes to go on after a pause.
+``load_svmlight_file`` of scikit-learn reads a piece of a file: it takes the byte to begin at and
+the number of bytes. ``FtrlClassifier`` predicts each piece, then learns it. So the file may be
+larger than memory, the loss is that of a model in service, and a byte offset is enough to go on
+after a pause.
 """  # noqa: D205, D400
 
 from pathlib import Path
@@ -13,13 +14,14 @@ from tempfile import TemporaryDirectory
 import joblib
 import numpy as np
 from sklearn.datasets import dump_svmlight_file, load_svmlight_file
+from sklearn.metrics import log_loss
 
 from sklearn_ftrl import FtrlClassifier
 from sklearn_ftrl.datasets import make_click_log
 from sklearn_ftrl.preprocessing import ColumnHasher
 
 # %%
-# A file to begin with: a click log, hashed.
+# First a file: a click log, hashed.
 
 temporary = TemporaryDirectory()
 folder = Path(temporary.name)
@@ -34,45 +36,48 @@ size = path.stat().st_size
 print(f"{path.name} has {size / 2**20:.0f} MB.")
 
 # %%
-# A piece begins with the first line that begins in it and ends with the last one, so the pieces
-# have each row once. Their indices are int64, which ``FtrlClassifier`` takes as they are. Two
-# arguments matter: a piece does not know how many features the others have, nor whether
-# theirs are counted from 0.
+# A piece begins with the first line that begins in it, and ends with the last such line. So each
+# row is in one piece. Two arguments matter, because a piece does not know the others:
+# ``n_features`` and ``zero_based``. The indices are int64, which ``FtrlClassifier`` takes as they
+# are.
 
 PIECE = 2**21
 
 
-def learn(model, pieces):
-    """Learn the pieces of the file that begin at these bytes."""
+def serve(model, pieces):
+    """Predict, then learn, the pieces of the file that begin at these bytes."""
     for begin in pieces:
         X, y = load_svmlight_file(
             path, n_features=hasher.n_features, zero_based=True, offset=begin, length=PIECE
         )
-        if y.size:  # no line may begin in the last piece
-            model.partial_fit(X, y, classes=[0, 1])
-            done = min(1, (begin + PIECE) / size)
-            print(f"{done:4.0%}  {model.t_:7,} rows  loss {model.progressive_loss_:.4f}")
+        if not y.size:  # no line may begin in the last piece
+            continue
+        served = ""
+        if begin > 0:  # no model predicts the first piece
+            served = f"loss in service {log_loss(y, model.predict_proba(X)):.4f}"
+        model.partial_fit(X, y, classes=[0, 1])
+        print(f"{min(1, (begin + PIECE) / size):4.0%}  {model.t_:7,} rows learned  {served}")
 
 
 # %%
-# After half of the file the model is saved with the offset of the next piece.
+# After half of the file, save the model and the offset of the next piece.
 
 pieces = range(0, size, PIECE)
 half = len(pieces) // 2
 model = FtrlClassifier(l1=1)
-learn(model, pieces[:half])
+serve(model, pieces[:half])
 joblib.dump((model, pieces[half]), folder / "model.joblib")
 del model
 
 # %%
-# Later, or elsewhere, it goes on there, and ends with the weights, bit for bit, that it would
-# have without the pause.
+# Later, or elsewhere, the model goes on. It ends with the same weights, bit for bit, as without the
+# pause.
 
 model, offset = joblib.load(folder / "model.joblib")
-learn(model, range(offset, size, PIECE))
+serve(model, range(offset, size, PIECE))
 
 print("\nOnce more, without a pause:")
 without_pause = FtrlClassifier(l1=1)
-learn(without_pause, pieces)
+serve(without_pause, pieces)
 print("The same bits:", np.array_equal(model.coef_, without_pause.coef_))
 temporary.cleanup()

@@ -2,9 +2,9 @@
 Which parameters are worth tuning?
 ==================================
 
-``FtrlClassifier`` has defaults that look at the scale of the rows. How far are they from the best,
-which parameters move the loss, and on what scale? And where the rows have an order in time, which
-folds tell the truth about the rows to come?
+``learning_rate`` for the loss, ``l1`` for the size of the model. This example shows it on a log in
+the order of time. It searches with folds in this order, in a stream with ``ProgressiveSearch``, and
+with shuffled folds, which promise too much.
 """  # noqa: D205, D400
 
 from time import perf_counter
@@ -13,20 +13,19 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from sklearn.base import clone
-from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.metrics import log_loss
-from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV, KFold, TimeSeriesSplit
+from sklearn.model_selection import GridSearchCV, KFold, TimeSeriesSplit
 from sklearn.pipeline import make_pipeline
 
 from sklearn_ftrl import FtrlClassifier
 from sklearn_ftrl.datasets import make_click_log
+from sklearn_ftrl.model_selection import ProgressiveSearch
 from sklearn_ftrl.preprocessing import ColumnHasher
 
 # %%
-# A click log in the order of time. Its weights drift: within the log each id's is replaced about
-# more than once. The last 10,000 rows are the test, and no search sees them. The table is a
-# DataFrame, which a search can cut into folds. The hour is left out, as no model has ever seen the
-# hour to come.
+# A click log in the order of time. Its weights drift: the weight of each id changes completely
+# within the log. The last 10,000 rows are the test set, and no search sees them. The hour is left
+# out, because no model has ever seen the hour to come.
 
 log = make_click_log(75_000, base_rate=0.1, drift=4, as_frame=True, random_state=0)
 table, y, n_train = log.data.drop(columns="hour"), log.target, 65_000
@@ -34,14 +33,14 @@ train, y_train, test, y_test = table[:n_train], y[:n_train], table[n_train:], y[
 
 bins = {"count0": "bin", "count1": "bin"}
 hasher = ColumnHasher(2**18, numeric=bins, interactions=log.interactions)
-ftrl = FtrlClassifier(max_iter=1, tol=None, random_state=0)  # one pass, as in a stream
+ftrl = FtrlClassifier(max_iter=1, tol=None, random_state=0)  # one epoch, as in a stream
 model = make_pipeline(hasher, ftrl).fit(train, y_train)
 auto = {"learning_rate": model[-1].learning_rate_, "beta": model[-1].beta_}
 print(f'"auto" is here learning_rate={auto["learning_rate"]:.3g}, beta={auto["beta"]:.3g}.')
 
 
 def test_loss(model):
-    """Return the log loss on the rows of the test."""
+    """Return the log loss of the test set."""
     return log_loss(y_test, model.predict_proba(test)[:, 1])
 
 
@@ -52,11 +51,11 @@ print(f"Test loss: base rate {base:.4f}, defaults {test_loss(model):.4f}, "
 # %%
 # One at a time
 # -------------
-# Each fold learns what came first, and is judged by the 10,000 rows that came next, as many as the
-# test has. The score is two numbers: the loss, and the size of the model.
+# Each fold trains on the first rows and validates on the next 10,000. The score is two numbers: the
+# loss, and the size of the model.
 #
-# The scales are logarithmic, a factor of 3 a step. ``learning_rate`` and ``beta`` go around what
-# "auto" found, ``l1`` and ``l2`` up from small numbers, and all others stay as they are.
+# A step is a factor of about 3. ``learning_rate`` and ``beta`` go around what "auto" found, ``l1``
+# and ``l2`` up from small numbers. All other parameters stay as they are.
 
 later = TimeSeriesSplit(3, test_size=10_000)
 
@@ -86,11 +85,11 @@ for name, along in losses.items():
 # %%
 # A grid of two
 # -------------
-# ``learning_rate`` decides about the loss, and ``l1`` about the size. ``beta`` and ``l2`` hold
-# steps back as a smaller learning rate does, so that there is less left for them to do.
+# ``learning_rate`` decides the loss, and ``l1`` the size. ``beta`` and ``l2`` hold steps back, as a
+# smaller learning rate does: with a good rate they add little.
 #
-# The best loss is not what one wants if a model of a few weights is nearly as good. ``refit`` can
-# be a function. This one takes the smallest model within 0.5 % of the best loss.
+# A small model may be nearly as good as the best. ``refit`` can be a function: this one takes the
+# smallest model within 0.5 % of the best loss.
 
 
 def smallest(results):
@@ -113,48 +112,46 @@ results["weights"] = [np.count_nonzero(m[-1].coef_) for m in fitted]
 results["loss of test"] = [test_loss(m) for m in fitted]
 
 # %%
-# Halving
-# -------
-# ``HalvingGridSearchCV`` tries more, with few rows at first, and keeps a third each time. ``l1``
-# is a sum over rows, and with few rows the same ``l1`` is a stricter one. So the first rounds are
-# unfair to large ones, and halving is for the parameters that matter to the loss. Within each fold
-# it draws the rows at random, and they are still rows of before. What it saves grows with the log:
-# in one as short as this, a good part of each fit does not depend on the rows.
+# In a stream
+# -----------
+# ``ProgressiveSearch`` searches the same grid in one epoch. Each candidate predicts a batch of
+# 1,000 rows, is scored, and learns the batch. The rows are hashed once, for all candidates. A
+# candidate that is worse beyond doubt stops.
 
-wide = grid | {"ftrlclassifier__l1": [0, 1, 3], "ftrlclassifier__l2": [0, 10]}
-halving = HalvingGridSearchCV(
-    model, wide, scoring="neg_log_loss", cv=later, min_resources=7_000, random_state=0,
-    return_train_score=False,
-)  # fmt: skip
+served = ProgressiveSearch(model, grid, batch_size=1_000)
 start = perf_counter()
-halving.fit(train, y_train)
-halving_seconds = perf_counter() - start
-print(f"The grid: {seconds:.1f} s for {len(results)} candidates.")
-print(f"Halving: {halving_seconds:.1f} s for {halving.n_candidates_[0]} candidates, rounds of "
-      f"{halving.n_candidates_} with {halving.n_resources_} rows.\n")  # fmt: skip
+served.fit(train, y_train)
+served_seconds = perf_counter() - start
+stopped = pd.DataFrame(served.cv_results_)["stopped_at"]
+print(f"GridSearchCV: {seconds:.1f} s for {len(results)} candidates.")
+print(f"ProgressiveSearch: {served_seconds:.1f} s; {stopped.notna().sum()} candidates stopped, "
+      f"half of these by row {stopped.median():,.0f}.\n")  # fmt: skip
 
 rows = []
 best, default = results["loss of folds"].idxmin(), results.query("learning_rate == 'auto'").index[0]
-for name, k in [("defaults", default), ("best", best), ("smallest nearby", search.best_index_)]:
+for name, k in [
+    ("default settings", default),
+    ("best of the folds", best),
+    ("smallest nearby", search.best_index_),
+    ("ProgressiveSearch", served.best_index_),
+]:
     rows.append({"choice": name} | results.loc[k].to_dict())
-rows.append({"choice": "halving"} | {k.split("__")[1]: v for k, v in halving.best_params_.items()})
-rows[-1]["weights"] = np.count_nonzero(halving.best_estimator_[-1].coef_)
-rows[-1]["loss of test"] = test_loss(halving.best_estimator_)
-print(pd.DataFrame(rows).round(4).to_string(index=False, na_rep="-"), "\n")
-print(
-    "In the folds, the defaults are "
-    f"{results['loss of folds'][default] / results['loss of folds'][best] - 1:.1%} above its best; "
-    f"on the test, {results['loss of test'][default] / results['loss of test'].min() - 1:.1%}."
+print(pd.DataFrame(rows).round(4).to_string(index=False), "\n")
+above = (
+    results[["loss of folds", "loss of test"]] / results[["loss of folds", "loss of test"]].min()
 )
+print("The loss of the default settings above the best of the grid: "
+      f"{above.loc[default, 'loss of folds'] - 1:.1%} in the folds, "
+      f"{above.loc[default, 'loss of test'] - 1:.1%} on the test set.")  # fmt: skip
 
 # %%
 # Shuffled folds
 # --------------
-# The usual folds let a model learn rows that come after those it is judged by. The same grid again:
-# how good do the folds say a model is, and do they put the candidates in the order of the test?
+# Shuffled folds let a model learn rows that come after its validation rows. The same grid again:
+# how good do the folds say a model is, and do they rank the candidates as the test set does?
 #
-# Some days are harder than others for any model. So each loss is taken above that of the true
-# probabilities of the same rows, which only a made log has.
+# Some hours are harder than others for any model. So each loss is taken above the loss of the true
+# probabilities of the same rows.
 
 shuffled = KFold(3, shuffle=True, random_state=0)
 again = GridSearchCV(model, grid, scoring=score, cv=shuffled, refit=False).fit(train, y_train)
@@ -171,12 +168,10 @@ for name, folds in [("folds", later), ("shuffled folds", shuffled)]:
 # %%
 # The picture
 # -----------
-# Left: each parameter alone. Steps that are too large cost more than those that are too small, and
-# "auto" is somewhat above the best for this log. Middle: the trade. The first step of ``l1`` takes
-# away most weights for little, and with ``l1`` a larger rate does less harm. Right: what folds
-# promise. Both kinds promise too much, as the weights go on drifting, and shuffled folds promise
-# more. The points that are lowest are at the left in both: the choice by shuffled folds would not
-# have been a bad one here.
+# Left: each parameter alone. A rate that is too large costs more than one that is too small.
+# Middle: loss and size. The first step of ``l1`` removes most weights and costs little. Right:
+# what folds promise. Both kinds promise too much, because the weights go on drifting, and
+# shuffled folds promise more.
 
 colors = ["#0072B2", "#56B4E9", "#D55E00", "#009E73"]
 grey = "#666666"

@@ -1,32 +1,48 @@
-"""Progressive validation: each row is predicted just before it is learned."""
+"""Progressive validation and search: each batch of a stream is predicted, then learned."""
 
 import functools
 import inspect
+import itertools
 import operator
 from numbers import Integral
 
 import numpy as np
-from scipy import sparse
-from sklearn.base import clone, is_classifier, is_regressor
+from sklearn.base import clone
 from sklearn.metrics import check_scoring, get_scorer_names
-from sklearn.utils import _safe_indexing, check_consistent_length, gen_batches, indexable
+from sklearn.pipeline import Pipeline
+from sklearn.utils import check_consistent_length
 from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions, validate_params
-from sklearn.utils.multiclass import unique_labels
 
 from ._base import BaseFtrl
-from ._classifier import as_labels, distinct, named
-from ._regressor import as_targets
+from ._batches import (
+    batch_ends,
+    check_classes,
+    check_rows,
+    check_targets,
+    split_pipeline,
+    take,
+    transform,
+)
+from ._search import ProgressiveSearch
 
-__all__ = ["ProgressiveValidationDisplay", "progressive_val_predict", "progressive_val_score"]
+__all__ = [
+    "ProgressiveSearch",
+    "ProgressiveValidationDisplay",
+    "progressive_val_predict",
+    "progressive_val_score",
+]
 
-STREAM: dict = {
-    "estimator": [HasMethods(["partial_fit"])],
+BATCHES: dict = {
+    "batch_size": [Interval(Integral, 1, None, closed="left")],
+    "batches": ["array-like", None],
+}
+STREAM: dict = BATCHES | {
+    "estimator": [HasMethods(["partial_fit"]), Pipeline],
     "X": ["array-like", "sparse matrix"],
     "y": ["array-like"],
     "classes": ["array-like", None],
     "sample_weight": ["array-like", None],
-    "batch_size": [Interval(Integral, 1, None, closed="left")],
 }
 SCORES: dict = {
     "scoring": [StrOptions(set(get_scorer_names())), callable, None],
@@ -45,57 +61,67 @@ def progressive_val_predict(
     classes=None,
     sample_weight=None,
     batch_size=100,
+    batches=None,
 ):
-    """Predict each row just before it is learned, in one pass in the order given.
+    """Predict each batch of a stream, then learn it.
 
-    Every row is new to the model that predicts it, so that the predictions are as honest
-    as those on held-out rows [1]_, and no row is lost for learning. Rows that come in time
-    are never predicted from their future.
+    Each row is predicted by a model that has not seen it, and no row is lost for learning:
+    this is progressive validation [1]_. A batch stands for the time in which labels come. If
+    labels come a day late, pass ``batches=day``: the rows of a day then do not help to predict
+    each other, as they do not when the model is served.
 
-    `FtrlClassifier` and `FtrlRegressor` predict row by row, in the pass that learns. Any
-    other estimator predicts, then learns, a batch at a time. Before a first batch there is
-    no model, nor are there the numbers of "auto": it is predicted as if by a model of
-    zeros, for which every class is as probable, ``predict`` gives the first class or 0 (1 of
-    "poisson"), and ``decision_function`` 0.
+    No model predicts the first batch. Its predictions are those of a model of zeros: equal
+    probabilities, the first class, or 0 (of "poisson" 1).
 
     Parameters
     ----------
-    estimator : estimator with ``partial_fit``
-        A clone of it learns, from nothing; it stays as it is.
-    X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        Rows, in the order in which they come.
+    estimator : estimator with ``partial_fit``, or Pipeline
+        A clone learns, from nothing; ``estimator`` stays as it is. The last step of a pipeline
+        needs ``partial_fit``. The other steps transform each batch and are not fitted: use
+        steps that need no fit, as `ColumnHasher`, or fitted steps in a
+        :class:`~sklearn.frozen.FrozenEstimator`.
+    X : {array-like, sparse matrix, table} of shape (n_samples, n_features)
+        Rows in the order in which they come. A pipeline may take a table: a pandas or polars
+        DataFrame, an Arrow table or a dict of columns. Batches are slices of ``X``, not copies.
     y : array-like of shape (n_samples,)
-        Their class labels or target values.
+        Class labels or target values.
     method : {"predict", "predict_proba", "predict_log_proba", "decision_function"}, \
             default="predict_proba"
-        The method of the estimator that predicts. Regressors have "predict".
+        The method that predicts. Regressors have "predict".
     classes : array-like of shape (n_classes,), default=None
-        All labels, of a classifier. None: those in y.
+        All labels, of a classifier. None: the labels in y.
     sample_weight : array-like of shape (n_samples,), default=None
-        Weights to learn with, 0 or more. A row of weight 0 is predicted in its place,
-        whether or not it is learned.
+        Weights to learn with, 0 or more. Rows of weight 0 are predicted too.
     batch_size : int, default=100
-        1 or more: rows in a batch. The FTRL estimators take numbers of "auto" from the first
-        batch, and have no batches where numbers are given; for others it has to be less
-        than n_samples. Smaller is nearer to a prediction row by row, and slower.
+        1 or more: rows in a batch. Not used if ``batches`` is given.
+    batches : array-like of shape (n_samples,), default=None
+        The batch of each row, as its day or hour. Equal and consecutive values are one batch.
+        A value that comes back later is an error. None: batches of ``batch_size`` rows.
 
     Returns
     -------
     predictions : ndarray of shape (n_samples,) or (n_samples, n_classes)
-        What ``method`` returns.
+        What ``method`` returns, of all rows.
 
     Raises
     ------
     ValueError, TypeError
-        If an argument is not valid, or ``partial_fit`` refuses a parameter or a row.
+        If an argument is not valid, if all rows are one batch, if a step of the pipeline needs
+        a fit, or if ``partial_fit`` refuses a parameter or a row.
     AttributeError
         If the estimator has no ``method``.
 
     See Also
     --------
-    progressive_val_score : Judge these predictions.
-    sklearn.model_selection.cross_val_predict : Predict each row by a model that has learned
-        the others, whenever they came.
+    progressive_val_score : Score these predictions.
+    ProgressiveSearch : Choose parameters by them.
+    sklearn.model_selection.cross_val_predict : Predict rows whose order does not matter.
+
+    Notes
+    -----
+    ``batch_size=1`` predicts row by row. `FtrlClassifier` and `FtrlRegressor` do so in one pass
+    of the kernel if ``learning_rate`` and ``beta`` are given, and are then faster than with
+    larger batches.
 
     References
     ----------
@@ -108,15 +134,21 @@ def progressive_val_predict(
     >>> from sklearn_ftrl.model_selection import progressive_val_predict
     >>> X, y = [[1.0], [1.0], [1.0]], ["no", "yes", "yes"]
     >>> model = FtrlClassifier(learning_rate=0.5, beta=1.0)
-    >>> progressive_val_predict(model, X, y).round(2)
+    >>> progressive_val_predict(model, X, y, batch_size=1).round(2)
     array([[0.5 , 0.5 ],
            [0.58, 0.42],
            [0.5 , 0.5 ]])
+    >>> progressive_val_predict(model, X, y, batches=["Monday", "Tuesday", "Tuesday"]).round(2)
+    array([[0.5 , 0.5 ],
+           [0.58, 0.42],
+           [0.58, 0.42]])
     """
     estimator = clone(estimator)  # a fitted one may have the methods of another loss
-    if not hasattr(estimator, method):
+    if not hasattr(split_pipeline(estimator)[1], method):
         raise AttributeError(f"method={method!r}: {estimator!r} has no such method.")
-    predictions = _predict_then_learn(estimator, X, y, [method], classes, sample_weight, batch_size)
+    predictions, _ = _predict_then_learn(
+        estimator, X, y, [method], classes, sample_weight, batch_size, batches
+    )
     return predictions[method]
 
 
@@ -131,33 +163,41 @@ def progressive_val_score(
     classes=None,
     sample_weight=None,
     batch_size=100,
+    batches=None,
 ):
-    """Score the predictions that are made of each row just before it is learned.
+    """Predict each batch of a stream, then learn it; return the score of the predictions.
 
-    The predictions are those of `progressive_val_predict`.
+    The predictions are those of `progressive_val_predict`. The first batch is left out of the
+    score, because no model predicts it.
 
     Parameters
     ----------
-    estimator : estimator with ``partial_fit``
-        A clone of it learns, from nothing; it stays as it is.
-    X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        Rows, in the order in which they come.
+    estimator : estimator with ``partial_fit``, or Pipeline
+        A clone learns, from nothing; ``estimator`` stays as it is. The last step of a pipeline
+        needs ``partial_fit``. The other steps transform each batch and are not fitted: use
+        steps that need no fit, as `ColumnHasher`, or fitted steps in a
+        :class:`~sklearn.frozen.FrozenEstimator`.
+    X : {array-like, sparse matrix, table} of shape (n_samples, n_features)
+        Rows in the order in which they come. A pipeline may take a table: a pandas or polars
+        DataFrame, an Arrow table or a dict of columns. Batches are slices of ``X``, not copies.
     y : array-like of shape (n_samples,)
-        Their class labels or target values.
+        Class labels or target values.
     scoring : str, callable or None, default=None
-        A scorer by its name, or what ``make_scorer`` returns. A callable of your own is
-        called with an estimator that knows its predictions, a slice of row numbers to
-        give to its methods, and their y; weights, if given, come as ``sample_weight=``.
-        None: the estimator's ``score``, which is accuracy or R2.
+        A name of a scorer, or what ``make_scorer`` returns. None: the estimator's ``score``,
+        which is accuracy or R2. See Notes for a callable of your own.
     window : int or None, default=None
-        1 or more: rows in a window, each of which has a score. The last has what is left.
-        None: one score for all rows.
+        1 or more: return a score for each window. A window ends with the batch that gives it
+        ``window`` rows or more; the last window has the rows that are left. None: return one
+        score of all rows after the first batch.
     classes : array-like of shape (n_classes,), default=None
-        All labels, of a classifier. None: those in y.
+        All labels, of a classifier. None: the labels in y.
     sample_weight : array-like of shape (n_samples,), default=None
-        Weights, 0 or more, to learn and to score with. A row of weight 0 does not count.
+        Weights, 0 or more, to learn and to score with.
     batch_size : int, default=100
-        1 or more: rows in a batch, as in `progressive_val_predict`.
+        1 or more: rows in a batch. Not used if ``batches`` is given.
+    batches : array-like of shape (n_samples,), default=None
+        The batch of each row, as its day or hour. Equal and consecutive values are one batch.
+        A value that comes back later is an error. None: batches of ``batch_size`` rows.
 
     Returns
     -------
@@ -167,16 +207,25 @@ def progressive_val_score(
     Raises
     ------
     ValueError, TypeError, AttributeError
-        If an argument is not valid, ``partial_fit`` refuses a parameter or a row, or the
-        scorer refuses a window.
+        If an argument is not valid, if all rows are one batch, if a step of the pipeline needs
+        a fit, if ``partial_fit`` refuses a parameter or a row, or if the scorer refuses a
+        window.
+
+    See Also
+    --------
+    ProgressiveSearch : Choose parameters by such scores.
 
     Notes
     -----
-    A window may be without some class. Scorers do then what they always do: "roc_auc" warns
-    and gives NaN, and "neg_log_loss" raises a ValueError unless it knows the labels::
+    A window may lack a class. Then "roc_auc" warns and gives NaN, and "neg_log_loss" raises a
+    ValueError. A scorer that knows all labels does not::
 
         make_scorer(log_loss, greater_is_better=False, response_method="predict_proba",
                     labels=classes)
+
+    A callable of your own is called with three arguments: an estimator that knows its
+    predictions, a slice of row numbers to pass to its methods, and their y. Weights come as
+    ``sample_weight=``. The estimator of a pipeline is the last step.
 
     Examples
     --------
@@ -185,22 +234,21 @@ def progressive_val_score(
     >>> from sklearn_ftrl import FtrlClassifier
     >>> from sklearn_ftrl.model_selection import progressive_val_score
     >>> X, y = load_breast_cancer(return_X_y=True)
-    >>> stream = {"X": scale(X), "y": y, "batch_size": 20}
-    >>> round(progressive_val_score(FtrlClassifier(), **stream, scoring="roc_auc"), 3)
-    0.986
-    >>> progressive_val_score(FtrlClassifier(), **stream, window=200).round(3)
-    array([0.91 , 0.96 , 0.964])
+    >>> model, stream = FtrlClassifier(learning_rate=0.3, beta=1.0), (scale(X), y)
+    >>> round(progressive_val_score(model, *stream, scoring="roc_auc", batch_size=20), 3)
+    0.993
+    >>> progressive_val_score(model, *stream, window=200, batch_size=20).round(3)
+    array([0.94 , 0.97 , 0.973])
     """
-    score, n_rows = _progressive_scorer(
-        estimator, X, y, scoring, classes, sample_weight, batch_size
+    score, ends = _progressive_scorer(
+        estimator, X, y, scoring, classes, sample_weight, batch_size, batches
     )
-    if window is None:
-        return float(score(slice(0, n_rows)))
-    return np.array([score(rows) for rows in gen_batches(n_rows, int(window))])
+    scores = [score(rows) for rows in _windows(ends, window)]
+    return float(scores[0]) if window is None else np.array(scores)
 
 
 class ProgressiveValidationDisplay:
-    """Plot of the score over the rows learned: of all until then, and by windows.
+    """Plot of progressive validation: the score of all rows so far, and of each window.
 
     Make one by ``from_estimator`` or ``from_predictions``. All parameters are kept as
     attributes.
@@ -210,9 +258,11 @@ class ProgressiveValidationDisplay:
     n_rows : ndarray of shape (n_windows,)
         Rows learned at the end of each window.
     running_scores : ndarray of shape (n_windows,)
-        The score of all rows until there.
+        The score of all rows until there, without the first batch.
     window_scores : ndarray of shape (n_windows,)
         The score of each window.
+    n_first : int, default=0
+        Rows of the first batch, which no model predicts. No score counts them.
     score_name : str, default="score"
         Name of the score, for the axis.
     estimator_name : str or None, default=None
@@ -241,18 +291,26 @@ class ProgressiveValidationDisplay:
     >>> from sklearn_ftrl.model_selection import ProgressiveValidationDisplay
     >>> X, y = load_breast_cancer(return_X_y=True)
     >>> display = ProgressiveValidationDisplay.from_estimator(
-    ...     FtrlClassifier(), scale(X), y, batch_size=20
+    ...     FtrlClassifier(learning_rate=0.3, beta=1.0), scale(X), y, batch_size=20
     ... )
     >>> print(f"{display.running_scores[-1]:.3f}")
-    0.944
+    0.960
     """
 
     def __init__(
-        self, *, n_rows, running_scores, window_scores, score_name="score", estimator_name=None
+        self,
+        *,
+        n_rows,
+        running_scores,
+        window_scores,
+        n_first=0,
+        score_name="score",
+        estimator_name=None,
     ):
         self.n_rows = n_rows
         self.running_scores = running_scores
         self.window_scores = window_scores
+        self.n_first = n_first
         self.score_name = score_name
         self.estimator_name = estimator_name
 
@@ -269,32 +327,36 @@ class ProgressiveValidationDisplay:
         classes=None,
         sample_weight=None,
         batch_size=100,
+        batches=None,
         name=None,
         ax=None,
         **kwargs,
     ):
-        """Predict each row just before it is learned, and plot the scores.
+        """Predict each batch of a stream, then learn it, and plot the scores.
 
         Parameters
         ----------
-        estimator : estimator with ``partial_fit``
-            A clone of it learns, from nothing; it stays as it is.
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows, in the order in which they come.
+        estimator : estimator with ``partial_fit``, or Pipeline
+            A clone learns, from nothing, as in `progressive_val_predict`.
+        X : {array-like, sparse matrix, table} of shape (n_samples, n_features)
+            Rows in the order in which they come.
         y : array-like of shape (n_samples,)
-            Their class labels or target values.
+            Class labels or target values.
         scoring : str, callable or None, default=None
             The scorer, as in `progressive_val_score`.
         window : int or None, default=None
-            1 or more: rows in a window. None: a fiftieth of all.
+            1 or more: rows in a window, which ends with a batch. None: a fiftieth of all rows
+            after the first batch.
         classes : array-like of shape (n_classes,), default=None
-            All labels, of a classifier. None: those in y.
+            All labels, of a classifier. None: the labels in y.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights, 0 or more, to learn and to score with.
         batch_size : int, default=100
-            1 or more: rows in a batch, as in `progressive_val_predict`.
+            1 or more: rows in a batch. Not used if ``batches`` is given.
+        batches : array-like of shape (n_samples,), default=None
+            The batch of each row, as in `progressive_val_predict`.
         name : str or None, default=None
-            Name in the legend. None: that of the estimator's class.
+            Name in the legend. None: the estimator's class, of a pipeline that of the last step.
         ax : matplotlib Axes or None, default=None
             Where to plot. None: a new figure.
         **kwargs : dict
@@ -313,18 +375,20 @@ class ProgressiveValidationDisplay:
             Where `progressive_val_score` raises them.
         """
         check_matplotlib_support(f"{cls.__name__}.from_estimator")
-        score, n_rows = _progressive_scorer(
-            estimator, X, y, scoring, classes, sample_weight, batch_size
+        score, ends = _progressive_scorer(
+            estimator, X, y, scoring, classes, sample_weight, batch_size, batches
         )
-        display = cls._of_scores(score, n_rows, window)
+        display = cls._of_scores(score, ends, window)
         if isinstance(scoring, str):
             display.score_name = scoring.replace("neg_", "negative_")
-        display.estimator_name = type(estimator).__name__ if name is None else name
+        learner = split_pipeline(estimator)[1]
+        display.estimator_name = type(learner).__name__ if name is None else name
         return display.plot(ax, **kwargs)
 
     @classmethod
     @validate_params(
-        {
+        BATCHES
+        | {
             "y_true": ["array-like"],
             "y_pred": ["array-like"],
             "score_func": [callable],
@@ -341,6 +405,8 @@ class ProgressiveValidationDisplay:
         score_func,
         window=None,
         sample_weight=None,
+        batch_size=100,
+        batches=None,
         name=None,
         ax=None,
         **kwargs,
@@ -352,14 +418,20 @@ class ProgressiveValidationDisplay:
         y_true : array-like of shape (n_samples,)
             Class labels or target values.
         y_pred : array-like of shape (n_samples,) or (n_samples, n_classes)
-            Predictions of them, as `progressive_val_predict` returns.
+            Predictions of all rows, as `progressive_val_predict` returns.
         score_func : callable
             A score or a loss, as in ``sklearn.metrics``: called with y_true, y_pred and, if
             it is given, ``sample_weight=``.
         window : int or None, default=None
-            1 or more: rows in a window. None: a fiftieth of all.
+            1 or more: rows in a window, which ends with a batch. None: a fiftieth of all rows
+            after the first batch.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights to score with.
+        batch_size : int, default=100
+            1 or more: rows in a batch when the predictions were made. The first batch is left
+            out. Not used if ``batches`` is given.
+        batches : array-like of shape (n_samples,), default=None
+            The batch of each row when the predictions were made.
         name : str or None, default=None
             Name in the legend.
         ax : matplotlib Axes or None, default=None
@@ -377,30 +449,31 @@ class ProgressiveValidationDisplay:
         ImportError
             If matplotlib is not installed.
         ValueError, TypeError
-            If an argument is not valid, or ``score_func`` refuses a window.
+            If an argument is not valid, if all rows are one batch, or if ``score_func``
+            refuses a window.
         """
         check_matplotlib_support(f"{cls.__name__}.from_predictions")
         check_consistent_length(y_true, y_pred, sample_weight)
         y_true, y_pred, weights = np.asarray(y_true), np.asarray(y_pred), _weights(sample_weight)
-        if not len(y_true):
-            raise ValueError("y_true and y_pred have 0 rows, while a minimum of 1 is required.")
 
         def score(rows):
             return score_func(y_true[rows], y_pred[rows], **weights(rows))
 
-        display = cls._of_scores(score, len(y_true), window)
+        display = cls._of_scores(score, batch_ends(len(y_true), batch_size, batches), window)
         display.score_name = getattr(score_func, "__name__", "score")
         display.estimator_name = name
         return display.plot(ax, **kwargs)
 
     @classmethod
-    def _of_scores(cls, score, n_rows, window):
+    def _of_scores(cls, score, ends, window):
         """Return a display of what a function of a slice of rows gives."""
-        windows = list(gen_batches(n_rows, int(window or -(-n_rows // 50))))
+        first, n_rows = int(ends[0]), int(ends[-1])
+        windows = _windows(ends, window or -(-(n_rows - first) // 50))
         return cls(
             n_rows=np.array([rows.stop for rows in windows]),
-            running_scores=np.array([score(slice(0, rows.stop)) for rows in windows]),
+            running_scores=np.array([score(slice(first, rows.stop)) for rows in windows]),
             window_scores=np.array([score(rows) for rows in windows]),
+            n_first=first,
         )
 
     def plot(self, ax=None, *, name=None, **kwargs):
@@ -427,8 +500,10 @@ class ProgressiveValidationDisplay:
             _, ax = plt.subplots()
         name = self.estimator_name if name is None else name
         prefix = "" if name is None else f"{name}, "
-        label = f"{prefix}all rows so far ({self.running_scores[-1]:.3f})"
+        first = f" after the first {self.n_first}" if self.n_first else ""
+        label = f"{prefix}all rows{first} ({self.running_scores[-1]:.3f})"
         (self.line_,) = ax.plot(self.n_rows, self.running_scores, **{"label": label} | kwargs)
+        largest = np.diff(self.n_rows, prepend=self.n_first).max()
         (self.window_line_,) = ax.plot(
             self.n_rows,
             self.window_scores,
@@ -436,7 +511,7 @@ class ProgressiveValidationDisplay:
             alpha=0.4,
             linewidth=1,
             zorder=self.line_.get_zorder() - 0.1,
-            label=f"{prefix}windows of {self.n_rows[0]} rows",
+            label=f"{prefix}windows of up to {largest} rows",
         )
         ax.set(xlabel="Rows learned", ylabel=self.score_name.replace("_", " ").capitalize())
         ax.legend()
@@ -444,32 +519,28 @@ class ProgressiveValidationDisplay:
         return self
 
 
-def _progressive_scorer(estimator, X, y, scoring, classes, sample_weight, batch_size):
-    """Predict and learn; return a function that scores a slice of the rows, and their number."""
+def _progressive_scorer(estimator, X, y, scoring, classes, sample_weight, batch_size, batches):
+    """Predict and learn; return a function that scores a slice of rows, and the batches' ends."""
     estimator = clone(estimator)
-    scorer, weights = check_scoring(estimator, scoring), _weights(sample_weight)
+    _, learner = split_pipeline(estimator)
+    scorer, weights = check_scoring(learner, scoring), _weights(sample_weight)
     methods = ["predict", "predict_proba", "decision_function"]  # those that names ask for
     if callable(scoring):
         methods.append("predict_log_proba")
-    methods = [method for method in methods if hasattr(estimator, method)]
-    predictions = _predict_then_learn(estimator, X, y, methods, classes, sample_weight, batch_size)
+    methods = [method for method in methods if hasattr(learner, method)]
+    predictions, ends = _predict_then_learn(
+        estimator, X, y, methods, classes, sample_weight, batch_size, batches
+    )
     for method, values in predictions.items():
         replay = functools.partial(operator.getitem, values)
         replay.__name__ = method  # scikit-learn reads there what kind of values these are
-        setattr(estimator, method, replay)
-    y = _targets(estimator, y)
+        setattr(learner, method, replay)
+    y = check_targets(learner, y)
 
     def score(rows):
-        return scorer(estimator, rows, y[rows], **weights(rows))
+        return scorer(learner, rows, y[rows], **weights(rows))
 
-    return score, len(y)
-
-
-def _targets(estimator, y):
-    """Return y as an array without missing values."""
-    if is_classifier(estimator):
-        return as_labels(y)
-    return as_targets(y) if is_regressor(estimator) else np.asarray(y)
+    return score, ends
 
 
 def _weights(sample_weight):
@@ -480,82 +551,74 @@ def _weights(sample_weight):
     return lambda rows: {"sample_weight": sample_weight[rows]}
 
 
-def _predict_then_learn(estimator, X, y, methods, classes, sample_weight, batch_size):
-    """Learn; return by method what the estimator predicted of each row before."""
-    X, y, sample_weight = indexable(X, y, sample_weight)
-    y, weights, known = _targets(estimator, y), _weights(sample_weight), {}
-    batch_size = int(batch_size)  # one of numpy's types would overflow
-    if is_classifier(estimator):
-        found = distinct if y.ndim == 1 else unique_labels
-        known["classes"] = found(y) if classes is None else named(classes)
-    if isinstance(estimator, BaseFtrl):
-        raws = _learn_by_row(estimator, X, y, weights, batch_size, known)
-        return {method: getattr(estimator, f"_{method}")(raws) for method in methods}
+def _windows(ends, window):
+    """Return slices of so many rows or more, which end with a batch and skip the first one."""
+    first, n_rows = int(ends[0]), int(ends[-1])
+    if window is None:
+        return [slice(first, n_rows)]
+    windows, start = [], first
+    while start < n_rows:
+        enough = np.searchsorted(ends, start + int(window))
+        stop = int(ends[min(enough, ends.size - 1)])
+        windows.append(slice(start, stop))
+        start = stop
+    return windows
+
+
+def _predict_then_learn(estimator, X, y, methods, classes, sample_weight, batch_size, batches):
+    """Learn; return by method what was predicted of each batch before, and the batches' ends."""
+    transformers, learner = split_pipeline(estimator)
+    X, weights = check_rows(X, y, sample_weight), _weights(sample_weight)
+    y = check_targets(learner, y)
+    ends = batch_ends(len(y), batch_size, batches)
+    known = check_classes(learner, y, classes)
     if sample_weight is not None and (
-        "sample_weight" not in inspect.signature(estimator.partial_fit).parameters
+        "sample_weight" not in inspect.signature(learner.partial_fit).parameters
     ):
-        raise ValueError(f"sample_weight: partial_fit of {estimator!r} does not take it.")
-    return _learn_by_batch(estimator, X, y, weights, batch_size, known, methods)
+        raise ValueError(f"sample_weight: partial_fit of {learner!r} does not take it.")
+    if (
+        isinstance(learner, BaseFtrl)
+        and "auto" not in (learner.learning_rate, learner.beta)
+        and not transformers
+        and ends.size == y.size
+    ):
+        return _learn_by_row(learner, X, y, methods, weights, known), ends
 
+    def predict(method, batch):
+        with np.errstate(divide="ignore"):  # log(0)
+            return getattr(learner, method)(batch)
 
-def _learn_by_row(estimator, X, y, weights, batch_size, known):
-    """Learn; return the raw prediction of each row just before."""
-    # A row of weight 0 teaches nothing, but checks the parameters and sets the number of outputs.
-    estimator.partial_fit(_slice(X, slice(0, 1)), y[:1], sample_weight=[0.0], **known)
-    raws = np.empty((y.size, estimator._n_outputs()))
-    stop = 0
-    while stop < y.size:
-        auto, t = estimator._waits_for_rows(), estimator.t_
-        rows = slice(stop, min(stop + batch_size, y.size) if auto else y.size)
-        estimator._partial_fit(_slice(X, rows), y[rows], raws=raws[rows], **weights(rows))
-        if auto and not (t and estimator._waits_for_rows()):  # these rows have given the numbers
-            raws[rows] = 0.0
-        stop = rows.stop
-    return raws
-
-
-def _slice(X, rows):
-    """Return rows of X; of a CSR matrix without a copy, which would take as long as learning."""
-    if not (sparse.issparse(X) and X.format == "csr"):
-        return _safe_indexing(X, rows)
-    if X.indptr.size != X.shape[0] + 1 or X.indptr[0] != 0:
-        raise ValueError("X is not a valid CSR matrix: indptr does not fit.")
-    part = type(X)((rows.stop - rows.start, X.shape[1]), dtype=X.dtype)
-    first, last = X.indptr[rows.start], X.indptr[rows.stop]
-    part.data, part.indices = X.data[first:last], X.indices[first:last]
-    part.indptr = X.indptr[rows.start : rows.stop + 1] - first
-    return part
-
-
-def _learn_by_batch(estimator, X, y, weights, batch_size, known, methods):
-    """Learn; return by method what the estimator predicted of each batch before."""
-    if batch_size >= len(y):
-        raise ValueError(
-            f"batch_size={batch_size} has to be less than the number of rows, {len(y)}: "
-            f"{estimator!r} predicts nothing before it has learned a batch."
-        )
-    zero_value = 1.0 if getattr(estimator, "loss", None) == "poisson" else 0.0
-    labels = known.get("classes", [zero_value])
-    zero_model = {
-        "predict": labels[0],
-        "predict_proba": 1 / len(labels),
-        "predict_log_proba": -np.log(len(labels)),
-        "decision_function": 0.0,
-    }
     parts = {method: [] for method in methods}
-    for rows in gen_batches(len(y), batch_size):
-        batch = _safe_indexing(X, rows)
-        if rows.start > 0:
-            with np.errstate(divide="ignore"):  # log(0)
-                for method in methods:
-                    parts[method].append(getattr(estimator, method)(batch))
-        estimator.partial_fit(batch, y[rows], **known, **weights(rows))
+    zeros = _of_zeros(learner, **known)
+    for start, stop in itertools.pairwise([0, *ends.tolist()]):
+        rows = slice(start, stop)
+        batch = transform(transformers, take(X, rows))
+        if start > 0:
+            for method in methods:
+                parts[method].append(predict(method, batch))
+        learner.partial_fit(batch, y[rows], **known, **weights(rows))
+        if start == 0:
+            for method in methods:
+                parts[method].append(np.full_like(predict(method, batch), zeros[method]))
+    return {method: np.concatenate(part) for method, part in parts.items()}, ends
+
+
+def _learn_by_row(estimator, X, y, methods, weights, known):
+    """Learn in one pass of the kernel; return by method what it predicted of each row before."""
+    # A row of weight 0 teaches nothing, but checks the parameters and sets the number of outputs.
+    estimator.partial_fit(take(X, slice(0, 1)), y[:1], sample_weight=[0.0], **known)
+    raws = np.empty((y.size, estimator._n_outputs()))
+    estimator._partial_fit(X, y, raws=raws, **weights(slice(None)))
+    return {method: getattr(estimator, f"_{method}")(raws) for method in methods}
+
+
+def _of_zeros(learner, classes=(0.0,)):
+    """Return by method what a model of zeros predicts."""
+    if getattr(learner, "loss", None) == "poisson":
+        classes = [1.0]
     return {
-        method: np.concatenate(
-            [
-                np.full_like(part[0], zero_model[method], shape=(batch_size, *part[0].shape[1:])),
-                *part,
-            ]
-        )
-        for method, part in parts.items()
+        "predict": classes[0],
+        "predict_proba": 1 / len(classes),
+        "predict_log_proba": -np.log(len(classes)),
+        "decision_function": 0.0,
     }

@@ -443,9 +443,8 @@ def check_fault(example):
             _, error = call(method, X, bad_y, sample_weight=bad_weights)
             assert error is not None, f"{method.__name__} took it"
             assert learned(model) == before, f"{method.__name__} has changed the model"
-        _, error = call(
-            progressive_val_predict, model, X, bad_y, method="predict", sample_weight=bad_weights
-        )
+        stream = {"method": "predict", "sample_weight": bad_weights, "batch_size": 3}
+        _, error = call(progressive_val_predict, model, X, bad_y, **stream)
         assert error is not None, "progressive_val_predict took it"
         if fault in FAULTS_OF_X:
             for copy in [model, pickle.loads(pickle.dumps(model)).sparsify()]:

@@ -143,7 +143,7 @@ def test_progressive_validation_refuses_a_corrupt_indptr(name):
     else:
         X.indptr[0] = 1
     with pytest.raises(ValueError, match="valid CSR"):
-        progressive_val_predict(FtrlClassifier(**NUMBERS), X, random_targets())
+        progressive_val_predict(FtrlClassifier(**NUMBERS), X, random_targets(), batch_size=1)
 
 
 def test_features_beyond_two_to_the_31_are_learned_and_predicted(tmp_path, monkeypatch):

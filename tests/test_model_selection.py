@@ -1,14 +1,17 @@
 import functools
+import itertools
 import pickle
 
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
 from oracle import NUMBERS, random_rows, random_targets
 from scipy import sparse
-from sklearn.base import BaseEstimator, RegressorMixin, clone
-from sklearn.exceptions import UndefinedMetricWarning
+from sklearn.base import BaseEstimator, RegressorMixin, clone, is_classifier
+from sklearn.exceptions import NotFittedError, UndefinedMetricWarning
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import SGDClassifier, SGDRegressor
 from sklearn.metrics import (
     accuracy_score,
@@ -25,9 +28,10 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 from sklearn.naive_bayes import MultinomialNB
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier, MLPRegressor
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import FunctionTransformer, Normalizer, StandardScaler
 
 from sklearn_ftrl import FtrlClassifier, FtrlRegressor, _learner
 from sklearn_ftrl._kernel import REGRESSOR_LOSSES
@@ -36,6 +40,7 @@ from sklearn_ftrl.model_selection import (
     progressive_val_predict,
     progressive_val_score,
 )
+from sklearn_ftrl.preprocessing import ColumnHasher
 
 X = random_rows()
 Y = random_targets()
@@ -55,47 +60,130 @@ def falling(steps):
     return 1.0 / np.sqrt(1.0 + steps)
 
 
-def row_by_row(model, y, method, sample_weight=None):
-    """Return the predictions of a loop that predicts a row, then learns it."""
+def by_hand(model, y, method, ends, sample_weight=None):
+    """Return the predictions of a loop that predicts a batch, then learns it, but of the first."""
+    classes = {"classes": np.unique(y)} if is_classifier(model) else {}
     weight = np.ones(60) if sample_weight is None else sample_weight
-    classes = {"classes": np.unique(y)} if isinstance(model, FtrlClassifier) else {}
-    model.partial_fit(X[:1], y[:1], sample_weight=[0.0], **classes)
     predictions = []
-    for i in range(60):
-        predictions.append(getattr(model, method)(X[[i]]))
-        model.partial_fit(X[[i]], y[[i]], sample_weight=weight[[i]])
+    for start, stop in itertools.pairwise([0, *ends]):
+        rows = slice(start, stop)
+        if start:
+            predictions.append(getattr(model, method)(X[rows]))
+        model.partial_fit(X[rows], y[rows], sample_weight=weight[rows], **classes)
     return np.concatenate(predictions)
+
+
+def assert_equal(ours, theirs):
+    if ours.dtype.kind == "f":
+        np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-12)
+    else:
+        np.testing.assert_array_equal(ours, theirs)
+
+
+# Batches
+
+DAYS = np.repeat([3, 1, 2], [20, 7, 33])
+IN_BATCHES = [
+    (FtrlClassifier(), "predict_proba"),
+    (classifier(), "predict_proba"),
+    (classifier("hinge"), "decision_function"),
+    (FtrlRegressor(), "predict"),
+    (SGDClassifier("log_loss", alpha=1.0, random_state=0), "predict_log_proba"),
+    (SGDRegressor(random_state=0), "predict"),
+]
+
+
+@pytest.mark.parametrize("sample_weight", [None, WEIGHTS], ids=["equal", "weighted"])
+@pytest.mark.parametrize(
+    ("batches", "ends"),
+    [({"batches": DAYS}, [20, 27, 60]), ({"batch_size": 25}, [25, 50, 60])],
+    ids=["by day", "by size"],
+)
+@pytest.mark.parametrize(("model", "method"), IN_BATCHES, ids=str)
+def test_each_batch_is_predicted_then_learned(model, method, batches, ends, sample_weight):
+    ours = progressive_val_predict(
+        model, X, Y, method=method, sample_weight=sample_weight, **batches
+    )
+    assert ours.shape[0] == 60
+    assert_equal(ours[ends[0] :], by_hand(clone(model), Y, method, ends, sample_weight))
+
+
+DATES = np.datetime64("2013-01-01") + DAYS
+
+
+@pytest.mark.parametrize(
+    "batches",
+    [
+        DAYS.tolist(),
+        DATES,
+        DAYS.astype(str),
+        pd.Series(DATES, index=range(60, 0, -1)),
+        pd.Series(DATES).dt.tz_localize("UTC"),
+        pd.Series(DATES).dt.to_period("D"),
+        pd.Categorical(DAYS),
+        pd.Series(DAYS, dtype="Int64"),
+        pl.Series(DATES),
+        pa.chunked_array([pa.array(DATES)]),
+    ],
+    ids=lambda batches: type(batches).__name__,
+)
+def test_batches_may_be_labels_of_any_kind(batches):
+    np.testing.assert_array_equal(
+        progressive_val_predict(classifier(), X, Y, batches=batches),
+        progressive_val_predict(classifier(), X, Y, batches=DAYS),
+    )
+
+
+@pytest.mark.parametrize(
+    ("batches", "message"),
+    [
+        (np.repeat([1, 2, 1], 20), "1 comes back after another batch"),
+        (np.repeat(["a", "b", "c", "b"], 15), "b comes back"),
+        (np.zeros(60), "batches puts all rows in one batch"),
+        (DAYS[1:], r"batches.shape == \(59,\), expected \(60,\)"),
+        (DAYS[:, np.newaxis], r"batches.shape == \(60, 1\)"),
+        (np.where(DAYS == 1, np.nan, DAYS), "missing values"),
+        (pd.Series(DAYS, dtype="string").where(DAYS > 1), "missing values"),
+        (pd.Series(DAYS, dtype="Int64").where(DAYS > 1), "missing values"),
+        (pd.Series(DATES).where(DAYS > 1), "missing values"),
+        ([None] * 30 + ["a"] * 30, "missing values"),
+        ("day", "'batches' parameter"),
+    ],
+)
+def test_batches_that_are_none_are_refused(batches, message):
+    for function in [
+        progressive_val_predict,
+        progressive_val_score,
+        ProgressiveValidationDisplay.from_estimator,
+    ]:
+        with pytest.raises(ValueError, match=message):
+            function(classifier(), X, Y, batches=batches)
+    with pytest.raises(ValueError, match=message):
+        ProgressiveValidationDisplay.from_predictions(
+            Y, Y, score_func=accuracy_score, batches=batches
+        )
 
 
 # Predictions
 
 
-@pytest.mark.parametrize("model", [FtrlClassifier(), FtrlRegressor(), FtrlClassifier(beta=1.0)])
-def test_the_rows_that_give_the_numbers_of_auto_are_predicted_by_a_model_of_zeros(model):
-    method = "predict" if isinstance(model, FtrlRegressor) else "decision_function"
-    p = progressive_val_predict(model, X, Y, method=method, batch_size=20)
-    np.testing.assert_array_equal(p[:20], 0.0)
-    classes = {"classes": [0, 1]} if method == "decision_function" else {}
-    learned = clone(model).partial_fit(X[:20], Y[:20], **classes)
-    np.testing.assert_array_equal(p[20:21], getattr(learned, method)(X[20:21]))
-
-
-def test_empty_rows_are_predicted_by_what_empty_rows_taught():
-    X, y = np.zeros((40, 3)), 5.0 + np.arange(40) % 3
-    p = progressive_val_predict(FtrlRegressor(), X, y, method="predict", batch_size=10)
-    learned = FtrlRegressor().partial_fit(X[:10], y[:10])
-    assert p[:10].tolist() == [0.0] * 10
-    assert p[10] == pytest.approx(learned.predict(X[:1])[0])
-
-
-def test_auto_waits_for_rows_that_are_not_empty():
-    weights = np.r_[np.zeros(20), np.ones(40)]
-    p = progressive_val_predict(
-        FtrlClassifier(), X, Y, method="decision_function", sample_weight=weights, batch_size=10
-    )
-    np.testing.assert_array_equal(p[:30], 0.0)
-    learned = FtrlClassifier().partial_fit(X[20:30], Y[20:30], classes=[0, 1])
-    np.testing.assert_allclose(p[30], learned.decision_function(X[30:31])[0], rtol=1e-12)
+@pytest.mark.parametrize(
+    ("model", "method", "y", "zeros"),
+    [
+        (FtrlClassifier(), "predict_proba", Y, [0.5, 0.5]),
+        (FtrlClassifier(), "predict", np.where(Y, "b", "a"), "a"),
+        (FtrlClassifier(), "decision_function", Y, 0.0),
+        (classifier("modified_huber"), "predict_proba", random_targets(n_classes=4), [0.25] * 4),
+        (FtrlRegressor(), "predict", 100.0 + Y, 0.0),
+        (FtrlRegressor("poisson"), "predict", Y, 1.0),
+        (MLPRegressor(), "predict", 100.0 + Y, 0.0),
+    ],
+    ids=str,
+)
+def test_the_first_batch_is_predicted_by_a_model_of_zeros(model, method, y, zeros):
+    p = progressive_val_predict(model, X, y, method=method, batch_size=20)
+    np.testing.assert_array_equal(p[:20], np.full_like(p[:20], zeros))
+    assert (p[20:] != p[:1]).any()
 
 
 @pytest.mark.parametrize(
@@ -110,35 +198,50 @@ def test_auto_waits_for_rows_that_are_not_empty():
     ids=["plain", "weighted", "l1 and l2", "shrinkage", "schedule"],
 )
 @pytest.mark.parametrize(("estimator", "n_classes", "method"), CASES, ids=str)
-def test_predictions_equal_those_of_a_loop_over_the_rows(
+def test_predictions_row_by_row_equal_those_of_a_loop_over_the_rows(
     estimator, n_classes, method, params, sample_weight
 ):
     y = random_targets(n_classes=n_classes)
     model = type(estimator)(estimator.loss, **(NUMBERS | params))
-    loop = row_by_row(model, y, method, sample_weight)
+    loop = by_hand(clone(model), y, method, range(1, 61), sample_weight)
     with np.errstate(divide="ignore"):
         ours = progressive_val_predict(
-            model, X, y, method=method, sample_weight=sample_weight, batch_size=7
+            model, X, y, method=method, sample_weight=sample_weight, batch_size=1
         )
-    if ours.dtype.kind == "f":
-        np.testing.assert_allclose(ours, loop, rtol=1e-12, atol=1e-12)
-    else:
-        np.testing.assert_array_equal(ours, loop)
+    assert_equal(ours[1:], loop)
 
 
-@pytest.mark.parametrize("batch_size", [1, 59, 60, 1000])
-def test_the_batch_size_changes_no_bit_of_ftrl_s_predictions(batch_size):
-    whole = progressive_val_predict(classifier(l1=0.1), X, Y)
-    parts = progressive_val_predict(classifier(l1=0.1), X, Y, batch_size=batch_size)
-    np.testing.assert_array_equal(whole, parts)
+@pytest.mark.parametrize("convert", [lambda X: X, lambda X: X.toarray()], ids=["sparse", "dense"])
+def test_row_by_row_is_one_pass_of_the_kernel(convert):
+    calls = []
+
+    class Counted(FtrlClassifier):
+        def partial_fit(self, *args, **kwargs):
+            calls.append(args)
+            return super().partial_fit(*args, **kwargs)
+
+    progressive_val_predict(Counted(**NUMBERS), convert(X), Y, batch_size=1)
+    assert len(calls) == 1
+
+
+def test_rows_that_are_batches_of_their_own_are_row_by_row():
+    np.testing.assert_array_equal(
+        progressive_val_predict(classifier(), X, Y, batches=np.arange(60)),
+        progressive_val_predict(classifier(), X, Y, batch_size=1),
+    )
+
+
+def test_auto_learns_row_by_row_through_partial_fit():
+    ours = progressive_val_predict(FtrlClassifier(), X, Y, batch_size=1)
+    assert_equal(ours[1:], by_hand(FtrlClassifier(), Y, "predict_proba", range(1, 61)))
 
 
 @pytest.mark.parametrize("learning_rate", [0.5, falling])
 def test_blocks_of_the_kernel_change_no_bit(learning_rate, monkeypatch):
     model = classifier(learning_rate=learning_rate)
-    whole = progressive_val_predict(model, X, Y, sample_weight=WEIGHTS)
+    whole = progressive_val_predict(model, X, Y, sample_weight=WEIGHTS, batch_size=1)
     monkeypatch.setattr(_learner, "BLOCK", 30)
-    parts = progressive_val_predict(model, X, Y, sample_weight=WEIGHTS)
+    parts = progressive_val_predict(model, X, Y, sample_weight=WEIGHTS, batch_size=1)
     np.testing.assert_array_equal(whole, parts)
 
 
@@ -150,26 +253,29 @@ def test_one_thread_learns_whatever_n_jobs_is(monkeypatch):
         "_in_threads",
         lambda function, calls: n_threads.append(len(calls)) or in_threads(function, calls),
     )
-    progressive_val_predict(classifier(n_jobs=2), X, Y, batch_size=20)
+    progressive_val_predict(classifier(n_jobs=2), X, Y, batch_size=1)
     assert set(n_threads) == {1}
 
 
 def test_a_schedule_is_asked_for_the_rates_of_learned_rows_alone():
     steps = []
     model = classifier(learning_rate=lambda t: steps.append(t.max(initial=0)) or falling(t))
-    progressive_val_predict(model, X, Y, sample_weight=WEIGHTS)
+    progressive_val_predict(model, X, Y, sample_weight=WEIGHTS, batch_size=1)
     assert max(steps) == np.count_nonzero(WEIGHTS) - 1
 
 
 def test_weights_that_are_all_zero_leave_every_prediction_at_the_start():
-    p = progressive_val_predict(classifier(), X, Y, sample_weight=np.zeros(60), batch_size=9)
-    np.testing.assert_array_equal(p, np.full((60, 2), 0.5))
+    for batch_size in [1, 9]:
+        p = progressive_val_predict(
+            classifier(), X, Y, sample_weight=np.zeros(60), batch_size=batch_size
+        )
+        np.testing.assert_array_equal(p, np.full((60, 2), 0.5))
 
 
 def test_a_class_of_weight_0_is_predicted_and_not_learned():
     model = classifier(class_weight={1: 0.0})
-    ours = progressive_val_predict(model, X, Y)
-    np.testing.assert_allclose(ours, row_by_row(model, Y, "predict_proba"), rtol=1e-12)
+    ours = progressive_val_predict(model, X, Y, batch_size=1)
+    assert_equal(ours[1:], by_hand(model, Y, "predict_proba", range(1, 61)))
 
 
 @pytest.mark.parametrize(
@@ -185,8 +291,12 @@ def test_a_class_of_weight_0_is_predicted_and_not_learned():
     ],
 )
 def test_rows_may_come_in_any_container(convert):
-    ours = progressive_val_predict(classifier(), convert(X), Y, batch_size=7)
-    np.testing.assert_allclose(ours, progressive_val_predict(classifier(), X, Y), rtol=1e-12)
+    for batch_size in [1, 7]:
+        ours, theirs = (
+            progressive_val_predict(classifier(), rows, Y, batch_size=batch_size)
+            for rows in (convert(X), X)
+        )
+        np.testing.assert_allclose(ours, theirs, rtol=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -266,15 +376,19 @@ def test_the_caller_s_objects_stay_as_they_are(dtype, index_dtype):
     model = classifier().partial_fit(rows, Y, classes=[0, 1])
     given = model, rows, Y, WEIGHTS
     before = pickle.dumps(given)
-    progressive_val_predict(model, rows, Y, sample_weight=WEIGHTS)
-    progressive_val_score(model, rows, Y, sample_weight=WEIGHTS)
+    for batch_size in [1, 20]:
+        stream = {"sample_weight": WEIGHTS, "batch_size": batch_size}
+        progressive_val_predict(model, rows, Y, **stream)
+        progressive_val_score(model, rows, Y, **stream)
     assert pickle.dumps(given) == before
 
 
 def test_a_fitted_estimator_starts_from_nothing():
     fresh, fitted = (classifier(warm_start=True) for _ in range(2))
     fitted.partial_fit(X, Y, classes=[0, 1])
-    ours, theirs = (progressive_val_predict(model, X, Y) for model in (fitted, fresh))
+    ours, theirs = (
+        progressive_val_predict(model, X, Y, batch_size=20) for model in (fitted, fresh)
+    )
     np.testing.assert_array_equal(ours, theirs)
 
 
@@ -283,69 +397,26 @@ def test_a_fitted_estimator_has_the_methods_of_its_parameters():
     with pytest.raises(AttributeError, match="method='predict_proba'"):
         progressive_val_predict(fitted, X, Y)
     fitted.fit(X, Y).set_params(loss="log_loss")
-    p = progressive_val_predict(fitted, X, Y)
-    np.testing.assert_array_equal(p, progressive_val_predict(classifier(), X, Y))
+    p = progressive_val_predict(fitted, X, Y, batch_size=20)
+    np.testing.assert_array_equal(p, progressive_val_predict(classifier(), X, Y, batch_size=20))
 
 
 def test_a_fitted_estimator_is_scored_by_the_methods_of_its_parameters():
     fitted = classifier("hinge").fit(X, Y).set_params(loss="log_loss")
     score, expected = (
-        progressive_val_score(model, X, Y, scoring="neg_log_loss")
+        progressive_val_score(model, X, Y, scoring="neg_log_loss", batch_size=20)
         for model in (fitted, classifier())
     )
     assert score == expected
 
 
 def test_classes_may_name_labels_that_do_not_come():
-    assert progressive_val_predict(classifier(), X, Y, classes=[2, 0, 1]).shape == (60, 3)
+    for batch_size in [1, 20]:
+        p = progressive_val_predict(classifier(), X, Y, classes=[2, 0, 1], batch_size=batch_size)
+        assert p.shape == (60, 3)
 
 
 # Other estimators
-
-
-@pytest.mark.parametrize("n_classes", [2, 4])
-@pytest.mark.parametrize("method", CLASSIFIER_METHODS)
-@pytest.mark.parametrize("sample_weight", [None, WEIGHTS], ids=["equal", "weighted"])
-def test_another_classifier_predicts_each_batch_before_learning_it(
-    n_classes, method, sample_weight
-):
-    y = random_targets(n_classes=n_classes)
-    model = SGDClassifier("log_loss", alpha=1.0, random_state=0)
-    ours = progressive_val_predict(
-        model, X, y, method=method, sample_weight=sample_weight, batch_size=25
-    )
-    predictions = []
-    for rows in [slice(0, 25), slice(25, 50), slice(50, 60)]:
-        if rows.start:
-            predictions.append(getattr(model, method)(X[rows]))
-        weight = None if sample_weight is None else sample_weight[rows]
-        model.partial_fit(X[rows], y[rows], classes=np.unique(y), sample_weight=weight)
-    np.testing.assert_array_equal(ours[25:], np.concatenate(predictions))
-
-
-@pytest.mark.parametrize("labels", [["a", "b"], ["a", "bb", "ccc"]])
-@pytest.mark.parametrize("method", CLASSIFIER_METHODS)
-def test_a_first_batch_is_predicted_as_the_first_row_of_ftrl(labels, method):
-    y = np.array(labels)[random_targets(n_classes=len(labels))]
-    first_row = progressive_val_predict(classifier(), X, y, method=method)[:1]
-    model = SGDClassifier("log_loss", alpha=1.0, random_state=0)
-    ours = progressive_val_predict(model, X, y, method=method, batch_size=25)
-    np.testing.assert_allclose(
-        *(
-            pd.factorize(p)[0] if method == "predict" else p
-            for p in (ours[:25], first_row[[0] * 25])
-        ),
-        rtol=1e-15,
-    )
-
-
-@pytest.mark.parametrize("estimator", [SGDRegressor, MLPRegressor])
-def test_another_regressor_predicts_0_for_the_first_batch(estimator):
-    y = np.arange(60.0)
-    model = estimator(random_state=0)
-    ours = progressive_val_predict(model, X, y, method="predict", batch_size=50)
-    np.testing.assert_array_equal(ours[:50], np.zeros(50))
-    np.testing.assert_array_equal(ours[50:], model.partial_fit(X[:50], y[:50]).predict(X[50:]))
 
 
 class MeanCount(RegressorMixin, BaseEstimator):
@@ -369,6 +440,152 @@ def test_another_poisson_regressor_predicts_1_for_the_first_batch():
     np.testing.assert_array_equal(ours[:50], np.ones(50))
 
 
+# Pipelines
+
+TABLE = {"site": list("abcdef") * 10, "ad": np.arange(60) % 7, "price": np.arange(60) / 8}
+hashing = functools.partial(ColumnHasher, 2**10, numeric={"price": "value"})
+TABLES = {
+    "pandas": pd.DataFrame(TABLE, index=range(60, 0, -1)),
+    "polars": pl.DataFrame(TABLE),
+    "Arrow": pa.table(TABLE),
+    "a record batch": pa.RecordBatch.from_pydict(TABLE),
+    "dict": TABLE,
+    "dict of columns": {
+        "site": pa.chunked_array([TABLE["site"][:25], TABLE["site"][25:]]),
+        "ad": pd.Series(TABLE["ad"], index=range(60, 0, -1)),
+        "price": pl.Series(TABLE["price"]),
+    },
+}
+
+
+@pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
+@pytest.mark.parametrize(
+    "last", [FtrlClassifier(), SGDClassifier("log_loss", random_state=0)], ids=str
+)
+def test_a_pipeline_takes_the_rows_of_a_table(last, table):
+    hashed = hashing().transform(TABLE)
+    for method in ["predict_proba", "decision_function"]:
+        ours, theirs = (
+            progressive_val_predict(
+                model, rows, Y, method=method, sample_weight=WEIGHTS, batches=DAYS
+            )
+            for model, rows in [(make_pipeline(hashing(), last), table), (last, hashed)]
+        )
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("scoring", [None, "neg_log_loss", "roc_auc"])
+def test_a_pipeline_is_scored_as_its_last_step(scoring):
+    stream = {"y": Y, "sample_weight": WEIGHTS, "batches": DAYS, "scoring": scoring}
+    ours, theirs = (
+        progressive_val_score(model, X=rows, **stream)
+        for model, rows in [
+            (make_pipeline(hashing(), FtrlClassifier()), TABLES["polars"]),
+            (FtrlClassifier(), hashing().transform(TABLE)),
+        ]
+    )
+    assert ours == theirs
+
+
+def test_a_display_of_a_pipeline_has_the_name_of_its_last_step():
+    display = ProgressiveValidationDisplay.from_estimator(
+        make_pipeline(hashing(), FtrlClassifier()), TABLE, Y, batches=DAYS
+    )
+    assert display.estimator_name == "FtrlClassifier"
+
+
+def test_a_batch_is_transformed_once():
+    sizes = []
+    spy = FunctionTransformer(lambda X: sizes.append(X.shape[0]) or X, accept_sparse=True)
+    progressive_val_score(make_pipeline(spy, classifier()), X, Y, batches=DAYS)
+    assert sizes == [20, 7, 33]
+
+
+def test_steps_that_pass_rows_through_are_no_steps():
+    steps = [("one", "passthrough"), ("two", None), ("three", Normalizer())]
+    model = Pipeline([*steps, ("four", make_pipeline("passthrough", classifier()))])
+    np.testing.assert_array_equal(
+        progressive_val_predict(model, X, Y, batches=DAYS),
+        progressive_val_predict(classifier(), Normalizer().transform(X), Y, batches=DAYS),
+    )
+
+
+def test_a_frozen_step_transforms_as_it_was_fitted():
+    D = X.toarray()
+    scaler = StandardScaler().fit(D[:20])
+    ours = progressive_val_predict(
+        make_pipeline(FrozenEstimator(scaler), classifier()), D, Y, batches=DAYS
+    )
+    theirs = progressive_val_predict(classifier(), scaler.transform(D), Y, batches=DAYS)
+    np.testing.assert_allclose(ours, theirs, rtol=1e-12)
+
+
+@pytest.mark.parametrize("form", ["array", "pandas", "dict", "Arrow", "csr"])
+def test_batches_are_slices_without_a_copy(form):
+    values = np.arange(60.0)
+    table, column = {
+        "array": (values[:, np.newaxis], lambda part: part),
+        "pandas": (pd.DataFrame({"x": values}, copy=False), lambda part: part["x"].to_numpy()),
+        "dict": ({"x": values}, lambda part: part["x"]),
+        "Arrow": (pa.table({"x": values}), lambda part: part["x"].chunk(0).to_numpy()),
+        "csr": (sparse.csr_array(values[:, np.newaxis] + 1), lambda part: part.data),
+    }[form]
+    shared = []
+
+    def look(part):
+        shared.append(np.shares_memory(column(part), column(table)))
+        return X[: len(column(part))]
+
+    model = make_pipeline(FunctionTransformer(look), classifier())
+    progressive_val_predict(model, table, Y, batches=DAYS)
+    assert shared == [True] * 3
+
+
+NOT_FROZEN = "Step 'standardscaler' of the pipeline, .*FrozenEstimator"
+
+
+@pytest.mark.parametrize(
+    ("model", "error", "message"),
+    [
+        (make_pipeline(StandardScaler(), classifier()), ValueError, NOT_FROZEN),
+        (make_pipeline(StandardScaler().fit([[1.0]]), classifier()), ValueError, NOT_FROZEN),
+        (
+            make_pipeline("passthrough", make_pipeline(StandardScaler(), classifier())),
+            ValueError,
+            NOT_FROZEN,
+        ),
+        (
+            make_pipeline(FrozenEstimator(StandardScaler(with_mean=False)), classifier()),
+            NotFittedError,
+            "not fitted",
+        ),
+        (make_pipeline(Normalizer(), KNeighborsClassifier()), ValueError, "has no partial_fit"),
+        (make_pipeline(Normalizer(), "passthrough"), ValueError, "has no partial_fit"),
+        (
+            make_pipeline(Normalizer(), FrozenEstimator(classifier().fit(X, Y))),
+            ValueError,
+            "has no partial_fit",
+        ),
+        (FrozenEstimator(classifier().fit(X, Y)), ValueError, "has no partial_fit"),
+    ],
+)
+def test_a_pipeline_that_a_stream_cannot_learn_is_refused(model, error, message):
+    for function in [progressive_val_predict, progressive_val_score]:
+        with pytest.raises(error, match=message):
+            function(model, X, Y, batches=DAYS)
+
+
+def test_a_method_that_the_last_step_lacks_is_refused():
+    with pytest.raises(AttributeError, match="method='predict_proba'"):
+        progressive_val_predict(make_pipeline(Normalizer(), classifier("hinge")), X, Y)
+
+
+def test_columns_of_different_lengths_are_refused():
+    table = TABLE | {"ad": np.arange(61)}
+    with pytest.raises(ValueError, match="inconsistent numbers"):
+        progressive_val_predict(make_pipeline(hashing(), classifier()), table, Y, batches=DAYS)
+
+
 # Scores
 
 BINARY = {
@@ -389,7 +606,7 @@ REGRESSION = {
 @pytest.mark.parametrize("sample_weight", [None, WEIGHTS], ids=["equal", "weighted"])
 @pytest.mark.parametrize("scoring", [*BINARY, *REGRESSION])
 @pytest.mark.parametrize("ftrl", [True, False])
-def test_a_score_is_that_of_the_predictions(scoring, ftrl, sample_weight):
+def test_a_score_is_that_of_the_predictions_after_the_first_batch(scoring, ftrl, sample_weight):
     method, metric, sign = (BINARY | REGRESSION)[scoring]
     if scoring in BINARY:
         model, y = (
@@ -400,10 +617,10 @@ def test_a_score_is_that_of_the_predictions(scoring, ftrl, sample_weight):
         model, y = regressor() if ftrl else SGDRegressor(random_state=0), np.arange(60.0)
     stream = {"sample_weight": sample_weight, "batch_size": 20}
     score = progressive_val_score(model, X, y, scoring=scoring, **stream)
-    predictions = progressive_val_predict(model, X, y, method=method, **stream)
-    weights = {} if sample_weight is None else {"sample_weight": sample_weight}
+    predictions = progressive_val_predict(model, X, y, method=method, **stream)[20:]
+    weights = {} if sample_weight is None else {"sample_weight": sample_weight[20:]}
     assert isinstance(score, float)
-    assert score == pytest.approx(sign * metric(y, predictions, **weights), rel=1e-12)
+    assert score == pytest.approx(sign * metric(y[20:], predictions, **weights), rel=1e-12)
 
 
 @pytest.mark.parametrize("scoring", ["f1_macro", "neg_log_loss", "roc_auc_ovr", "top_k_accuracy"])
@@ -418,15 +635,15 @@ def test_a_scorer_may_prefer_a_method_that_the_estimator_has_not():
     model = MultinomialNB()  # no decision_function
     score = progressive_val_score(model, abs(X), Y, scoring="roc_auc", batch_size=20)
     p = progressive_val_predict(model, abs(X), Y, batch_size=20)
-    assert score == pytest.approx(roc_auc_score(Y, p[:, 1]), rel=1e-12)
+    assert score == pytest.approx(roc_auc_score(Y[20:], p[20:, 1]), rel=1e-12)
 
 
 def test_what_make_scorer_returns_is_a_scorer():
     scoring = make_scorer(fbeta_score, beta=2.0, pos_label="no")
     labels = np.where(Y, "yes", "no")
-    score = progressive_val_score(classifier(), X, labels, scoring=scoring)
-    predictions = progressive_val_predict(classifier(), X, labels, method="predict")
-    assert score == fbeta_score(labels, predictions, beta=2.0, pos_label="no")
+    score = progressive_val_score(classifier(), X, labels, scoring=scoring, batch_size=20)
+    p = progressive_val_predict(classifier(), X, labels, method="predict", batch_size=20)
+    assert score == fbeta_score(labels[20:], p[20:], beta=2.0, pos_label="no")
 
 
 def test_a_scorer_of_one_s_own_is_given_slices_of_row_numbers():
@@ -434,9 +651,10 @@ def test_a_scorer_of_one_s_own_is_given_slices_of_row_numbers():
         assert isinstance(estimator, FtrlClassifier)
         return np.mean(estimator.predict(rows) == y) + 100 * rows.start
 
-    scores = progressive_val_score(classifier(), X, Y, scoring=scorer, window=30)
-    correct = progressive_val_predict(classifier(), X, Y, method="predict") == Y
-    np.testing.assert_allclose(scores, [correct[:30].mean(), correct[30:].mean() + 3000])
+    stream = {"batch_size": 10}
+    scores = progressive_val_score(classifier(), X, Y, scoring=scorer, window=30, **stream)
+    correct = progressive_val_predict(classifier(), X, Y, method="predict", **stream) == Y
+    np.testing.assert_allclose(scores, [correct[10:40].mean() + 1000, correct[40:].mean() + 4000])
 
 
 @pytest.mark.parametrize("method", CLASSIFIER_METHODS)
@@ -454,35 +672,59 @@ def test_a_scorer_of_one_s_own_may_ask_for_any_method(model, method):
     assert progressive_val_score(model, X, Y, scoring=scorer, **stream) == 1.0
 
 
-def test_the_log_loss_is_the_progressive_loss_of_partial_fit():
-    score = progressive_val_score(classifier(), X, Y, scoring="neg_log_loss", sample_weight=WEIGHTS)
-    model = classifier().partial_fit(X, Y, classes=[0, 1], sample_weight=WEIGHTS)
-    assert score == pytest.approx(-model.progressive_loss_, rel=1e-12)
-
-
 def test_without_scoring_it_is_accuracy_or_r2():
-    assert progressive_val_score(classifier(), X, Y) == progressive_val_score(
-        classifier(), X, Y, scoring="accuracy"
-    )
-    assert progressive_val_score(regressor(), X, Y) == progressive_val_score(
-        regressor(), X, Y, scoring="r2"
-    )
+    for model, name in [(classifier(), "accuracy"), (regressor(), "r2")]:
+        one, other = (
+            progressive_val_score(model, X, Y, scoring=scoring, batch_size=20)
+            for scoring in (None, name)
+        )
+        assert one == other
+
+
+def test_a_target_far_from_0_does_not_drown_in_the_first_batch():
+    y = 1000.0 + X.toarray()[:, 0]
+    score = progressive_val_score(FtrlRegressor(), X, y, batch_size=20)
+    p = progressive_val_predict(FtrlRegressor(), X, y, method="predict", batch_size=20)
+    assert score == r2_score(y[20:], p[20:])
+    assert r2_score(y, p) < -1e5 < score
+
+
+@pytest.mark.parametrize("sample_weight", [None, WEIGHTS], ids=["equal", "weighted"])
+@pytest.mark.parametrize(
+    ("stream", "windows"),
+    [
+        ({"batch_size": 10, "window": 20}, [(10, 30), (30, 50), (50, 60)]),
+        ({"batch_size": 10, "window": 15}, [(10, 30), (30, 50), (50, 60)]),
+        ({"batch_size": 10, "window": 1}, [(k, k + 10) for k in range(10, 60, 10)]),
+        ({"batch_size": 10, "window": 999}, [(10, 60)]),
+        ({"batch_size": 1, "window": 30}, [(1, 31), (31, 60)]),
+        ({"batches": DAYS, "window": 8}, [(20, 60)]),
+        ({"batches": DAYS, "window": 7}, [(20, 27), (27, 60)]),
+    ],
+    ids=str,
+)
+def test_windows_end_with_batches(stream, windows, sample_weight):
+    def rows_of(estimator, rows, y, sample_weight=None):
+        return rows.start + rows.stop / 100
+
+    stream = stream | {"sample_weight": sample_weight}
+    scores = progressive_val_score(classifier(), X, Y, scoring=rows_of, **stream)
+    np.testing.assert_allclose(scores, [start + stop / 100 for start, stop in windows])
 
 
 @pytest.mark.parametrize("sample_weight", [None, WEIGHTS], ids=["equal", "weighted"])
 def test_windows_are_scored_each_by_itself(sample_weight):
-    stream = {"sample_weight": sample_weight}
+    stream = {"sample_weight": sample_weight, "batch_size": 5}
     scores = progressive_val_score(classifier(), X, Y, scoring="neg_log_loss", window=25, **stream)
     p = progressive_val_predict(classifier(), X, Y, **stream)
-    windows = [slice(0, 25), slice(25, 50), slice(50, 60)]
+    windows = [slice(5, 30), slice(30, 55), slice(55, 60)]
     weights = np.ones(60) if sample_weight is None else sample_weight
-    np.testing.assert_allclose(
-        scores, [-log_loss(Y[w], p[w], sample_weight=weights[w]) for w in windows], rtol=1e-12
-    )
+    losses = [-log_loss(Y[w], p[w], sample_weight=weights[w], labels=[0, 1]) for w in windows]
+    np.testing.assert_allclose(scores, losses, rtol=1e-12)
 
 
 def test_a_window_of_one_class_is_what_the_scorer_makes_of_it():
-    y, window = np.repeat([0, 1], 30), {"window": 30}
+    y, window = np.repeat([0, 1, 0, 1], [3, 2, 25, 30]), {"batch_size": 5, "window": 25}
     with pytest.warns(UndefinedMetricWarning, match="Only one class"):
         auc = progressive_val_score(classifier(), X, y, scoring="roc_auc", **window)
     assert np.isnan(auc).all()
@@ -497,22 +739,24 @@ def test_a_window_of_one_class_is_what_the_scorer_makes_of_it():
 
 # The display
 
+BY_TEN = {"batch_size": 10, "window": 20, "sample_weight": WEIGHTS}
+
 
 def test_the_display_holds_running_scores_and_those_of_windows():
-    display = ProgressiveValidationDisplay.from_estimator(
-        classifier(), X, Y, scoring="roc_auc", window=20, sample_weight=WEIGHTS
-    )
-    scored = {"scoring": "roc_auc", "sample_weight": WEIGHTS}
-    windows = progressive_val_score(classifier(), X, Y, window=20, **scored)
-    np.testing.assert_array_equal(display.n_rows, [20, 40, 60])
+    stream = BY_TEN | {"scoring": "roc_auc"}
+    display = ProgressiveValidationDisplay.from_estimator(classifier(), X, Y, **stream)
+    windows = progressive_val_score(classifier(), X, Y, **stream)
+    np.testing.assert_array_equal(display.n_rows, [30, 50, 60])
     np.testing.assert_array_equal(display.window_scores, windows)
+    assert display.n_first == 10
     assert display.running_scores[0] == windows[0]
-    assert display.running_scores[-1] == progressive_val_score(classifier(), X, Y, **scored)
+    whole = progressive_val_score(classifier(), X, Y, **stream | {"window": None})
+    assert display.running_scores[-1] == whole
 
 
 def test_the_display_shows_what_it_holds():
     display = ProgressiveValidationDisplay.from_estimator(
-        classifier(), X, Y, scoring="neg_brier_score", window=20
+        classifier(), X, Y, scoring="neg_brier_score", batches=DAYS, window=7
     )
     np.testing.assert_array_equal(display.line_.get_xdata(), display.n_rows)
     np.testing.assert_array_equal(display.line_.get_ydata(), display.running_scores)
@@ -522,34 +766,39 @@ def test_the_display_shows_what_it_holds():
     assert display.ax_.get_ylabel() == "Negative brier score"
     last = display.running_scores[-1]
     assert [text.get_text() for text in display.ax_.get_legend().get_texts()] == [
-        f"FtrlClassifier, all rows so far ({last:.3f})",
-        "FtrlClassifier, windows of 20 rows",
+        f"FtrlClassifier, all rows after the first 20 ({last:.3f})",
+        "FtrlClassifier, windows of up to 33 rows",
     ]
 
 
 def test_a_display_of_predictions_equals_that_of_the_estimator():
-    p = progressive_val_predict(classifier(), X, Y, sample_weight=WEIGHTS)
-    window = {"window": 20, "sample_weight": WEIGHTS}
-    one = ProgressiveValidationDisplay.from_predictions(Y, p, score_func=log_loss, **window)
+    p = progressive_val_predict(classifier(), X, Y, sample_weight=WEIGHTS, batch_size=10)
+    one = ProgressiveValidationDisplay.from_predictions(Y, p, score_func=log_loss, **BY_TEN)
     other = ProgressiveValidationDisplay.from_estimator(
-        classifier(), X, Y, scoring="neg_log_loss", **window
+        classifier(), X, Y, scoring="neg_log_loss", **BY_TEN
     )
     np.testing.assert_allclose(one.running_scores, -other.running_scores, rtol=1e-12)
     np.testing.assert_allclose(one.window_scores, -other.window_scores, rtol=1e-12)
+    np.testing.assert_array_equal(one.n_rows, other.n_rows)
+    assert one.n_first == other.n_first == 10
     assert one.ax_.get_ylabel() == "Log loss"
-    assert one.line_.get_label().startswith("all rows so far")
+    assert one.line_.get_label().startswith("all rows after the first 10")
 
 
 def test_a_display_has_fifty_windows_if_not_told():
     y = np.arange(1000.0)
-    display = ProgressiveValidationDisplay.from_predictions(y, y, score_func=mean_absolute_error)
-    np.testing.assert_array_equal(display.n_rows, np.arange(20, 1001, 20))
+    display = ProgressiveValidationDisplay.from_predictions(
+        y, y, score_func=mean_absolute_error, batch_size=2
+    )
+    np.testing.assert_array_equal(display.n_rows, [*range(22, 1000, 20), 1000])
 
 
 def test_displays_share_axes_and_pass_matplotlib_s_arguments_on():
-    one = ProgressiveValidationDisplay.from_estimator(classifier(), X, Y, color="red")
+    one = ProgressiveValidationDisplay.from_estimator(
+        classifier(), X, Y, batch_size=10, color="red"
+    )
     other = ProgressiveValidationDisplay.from_estimator(
-        classifier(l1=1.0), X, Y, ax=one.ax_, name="sparse"
+        classifier(l1=1.0), X, Y, batch_size=10, ax=one.ax_, name="sparse"
     )
     assert other.ax_ is one.ax_
     assert len(one.ax_.lines) == 4
@@ -581,7 +830,7 @@ class WithoutWeights(MultinomialNB):
 @pytest.mark.parametrize(
     ("estimator", "arguments", "error", "message"),
     [
-        (make_pipeline(StandardScaler(), FtrlClassifier()), {}, ValueError, "'partial_fit'"),
+        (KNeighborsClassifier(), {}, ValueError, "'partial_fit' or an instance of"),
         (FtrlRegressor(), {}, AttributeError, r"method='predict_proba': FtrlRegressor\(\) has no"),
         (FtrlClassifier("hinge"), {}, AttributeError, "method='predict_proba'"),
         (FtrlClassifier(), {"method": "transform"}, ValueError, "'method' parameter"),
@@ -594,7 +843,8 @@ class WithoutWeights(MultinomialNB):
         (FtrlClassifier(), {"y": np.zeros(60)}, ValueError, "greater than one"),
         (FtrlClassifier(beta=-1.0), {}, ValueError, "'beta' parameter"),
         (FtrlClassifier(class_weight="balanced"), {}, ValueError, "class_weight"),
-        (SGDClassifier("log_loss"), {"batch_size": 60}, ValueError, "batch_size=60 has to be less"),
+        (SGDClassifier("log_loss"), {"batch_size": 60}, ValueError, "batch_size=60 puts all"),
+        (FtrlClassifier(), {"batch_size": 60}, ValueError, "batch_size=60 puts all rows"),
         (
             WithoutWeights(),
             {"sample_weight": WEIGHTS},
@@ -605,7 +855,7 @@ class WithoutWeights(MultinomialNB):
 )
 def test_wrong_arguments_are_refused_by_their_names(estimator, arguments, error, message):
     with pytest.raises(error, match=message):
-        progressive_val_predict(estimator, **{"X": X, "y": Y} | arguments)
+        progressive_val_predict(estimator, **{"X": X, "y": Y, "batch_size": 20} | arguments)
 
 
 @pytest.mark.parametrize(
@@ -619,7 +869,7 @@ def test_wrong_arguments_are_refused_by_their_names(estimator, arguments, error,
 def test_wrong_arguments_of_scores_are_refused_by_their_names(arguments, message):
     for score in [progressive_val_score, ProgressiveValidationDisplay.from_estimator]:
         with pytest.raises(ValueError, match=message):
-            score(FtrlClassifier(), X, Y, **arguments)
+            score(FtrlClassifier(), X, Y, batch_size=20, **arguments)
 
 
 @pytest.mark.parametrize("model", [FtrlClassifier(), SGDClassifier(random_state=0)])
@@ -633,12 +883,12 @@ def test_sizes_may_be_numpy_integers_of_any_width(model):
     display = ProgressiveValidationDisplay.from_predictions(
         y, y, score_func=accuracy_score, window=np.int8(100)
     )
-    assert display.n_rows.tolist() == [100, 200, 240]
+    assert display.n_rows.tolist() == [200, 240]
 
 
 @pytest.mark.parametrize("window", [None, 5])
 def test_a_display_refuses_no_rows(window):
-    with pytest.raises(ValueError, match="0 rows"):
+    with pytest.raises(ValueError, match=r"one batch \(n_samples=0\)"):
         ProgressiveValidationDisplay.from_predictions(
             [], [], score_func=accuracy_score, window=window
         )

@@ -1,0 +1,647 @@
+"""ProgressiveSearch: candidates learn the same stream, and the best so far serves."""
+
+import inspect
+import itertools
+import warnings
+from numbers import Integral, Real
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+from joblib import effective_n_jobs
+from sklearn import get_config
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, _fit_context, clone, is_classifier
+from sklearn.exceptions import FitFailedWarning
+from sklearn.metrics import check_scoring, get_scorer_names
+from sklearn.model_selection import ParameterGrid
+from sklearn.pipeline import Pipeline
+from sklearn.utils import get_tags
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils.validation import check_is_fitted
+
+from ._batches import (
+    batch_ends,
+    check_classes,
+    check_rows,
+    check_targets,
+    split_pipeline,
+    take,
+    transform,
+)
+from ._classifier import named
+from ._fitted import DOC_PAGE
+
+try:
+    from sklearn.utils._repr_html.estimator import _VisualBlock
+except ImportError:  # older scikit-learn
+    from sklearn.utils._estimator_html_repr import _VisualBlock
+
+FEWEST_BATCHES = 10  # that tell whether a candidate is worse beyond doubt
+STANDARD_ERRORS = 3.0
+MOST_BATCHES = 1000  # whose scores are kept; of more, two in a row become one
+
+
+def _best_has(name):
+    """Return a function that tells whether the estimator that serves has this method."""
+
+    def check(search):
+        getattr(getattr(search, "best_estimator_", search.estimator), name)
+        return True
+
+    return check
+
+
+class ProgressiveSearch(MetaEstimatorMixin, BaseEstimator):
+    """Search over parameters while a stream is served: one pass, and the best so far predicts.
+
+    Each call of ``partial_fit`` is one batch. Every candidate predicts the batch, is scored,
+    and then learns it, so that scores are those of a served model: each row is predicted by a
+    model that has not seen it. Candidates that are worse beyond doubt stop early and free
+    their memory.
+
+    Parameters
+    ----------
+    estimator : estimator with ``partial_fit``, or Pipeline
+        Clones of it are the candidates; it stays as it is. The last step of a pipeline needs
+        ``partial_fit``. The other steps transform each batch and are not fitted: use steps that
+        need no fit, as `ColumnHasher`, or fitted steps in a
+        :class:`~sklearn.frozen.FrozenEstimator`.
+    param_grid : dict or list of dicts
+        Names of parameters and the values to try, as in
+        :class:`~sklearn.model_selection.ParameterGrid`.
+    scoring : str, callable or None, default=None
+        A name of a scorer, or what ``make_scorer`` returns. None: the negative log loss, the
+        accuracy if a candidate has no ``predict_proba``, or the negative squared error of
+        regressors. "neg_log_loss" knows all labels. A callable of your own is called with the
+        last step of a pipeline, the rows as this step takes them, and their y.
+    batch_size : int, default=100
+        1 or more: rows in a batch of ``fit`` without ``batches``.
+    window : int or None, default=None
+        1 or more: the best is the best of the last ``window`` rows, and as many more as the
+        oldest of their batches has. Use it if the best parameters change with time. None: the
+        best of all rows.
+    eliminate : bool, default=True
+        Whether a candidate stops when its mean score is three standard errors or more below
+        the best, in ten batches or more of the window. It learns no more and frees its memory.
+    n_jobs : int or None, default=None
+        Candidates that learn at the same time, in threads. None is 1, unless in a
+        ``joblib.parallel_config``; -1 is a thread a core.
+    error_score : "raise" or float, default=nan
+        The score of a candidate that raises an error. A candidate whose ``partial_fit`` raises
+        stops. So does a candidate whose score is not finite where another's is. Both give a
+        FitFailedWarning. "raise": raise the error. An error that all candidates raise is
+        always raised.
+
+    Attributes
+    ----------
+    best_estimator_ : estimator
+        The best candidate so far. It goes on learning in the next ``partial_fit``.
+    best_params_ : dict
+        Its parameters of the grid.
+    best_index_ : int
+        Its position in ``cv_results_``.
+    best_score_ : float
+        Its mean score; nan before a batch is scored.
+    cv_results_ : dict of arrays
+        A column an entry, for ``pandas.DataFrame``; a candidate a row. A candidate that has
+        stopped has the numbers of that moment.
+
+        - ``params`` and ``param_<name>``: its parameters.
+        - ``mean_test_score``: its mean score over the rows, each weighted by its sample weight.
+        - ``mean_difference``: its mean score minus that of the best, of the same batches.
+        - ``standard_error``: the standard error of this difference.
+        - ``n_rows``: the rows that it has learned.
+        - ``stopped_at``: the rows that the search had learned when it stopped; nan if it goes
+          on.
+    scorer_ : callable
+        The scorer.
+    classes_ : ndarray of shape (n_classes,)
+        All labels, of classifiers.
+    n_features_in_ : int
+        Number of features, as the best estimator knows it.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of features, where X had some.
+
+    See Also
+    --------
+    progressive_val_score : Score one estimator in the same way.
+    sklearn.model_selection.GridSearchCV : Search by cross-validation, for rows without order.
+
+    Notes
+    -----
+    The first batch is learned and not scored, because no model predicts it. A batch in which
+    no candidate has a finite score is left out, as are batches of weight 0 and batches that
+    bring new labels. A batch of the mean has as much weight as it has rows, or as the sum of
+    its sample weights. ``estimator``, ``param_grid`` and ``scoring`` are read when a search
+    begins; other parameters act at the next call.
+
+    If the grid leaves the first steps of a pipeline alone, all candidates share these steps:
+    each batch is transformed once.
+
+    From 1000 batches on, scores of two batches in a row are merged, so that memory does not
+    grow with the stream. Means stay exact; standard errors are then those of longer batches.
+
+    Examples
+    --------
+    >>> from sklearn_ftrl import FtrlClassifier
+    >>> from sklearn_ftrl.datasets import make_click_log
+    >>> from sklearn_ftrl.model_selection import ProgressiveSearch
+    >>> from sklearn_ftrl.preprocessing import ColumnHasher
+    >>> search = ProgressiveSearch(FtrlClassifier(beta=1.0), {"learning_rate": [0.01, 0.1, 1.0]})
+    >>> for start in range(0, 20_000, 1_000):
+    ...     log = make_click_log(1_000, start=start, base_rate=0.2, random_state=0)
+    ...     X = ColumnHasher(2**18).transform(log.data)
+    ...     search = search.partial_fit(X, log.target, classes=[0, 1])
+    >>> search.best_params_
+    {'learning_rate': 0.1}
+    >>> search.cv_results_["mean_test_score"].round(2)
+    array([-0.5 , -0.46, -0.49])
+    >>> search.cv_results_["stopped_at"]
+    array([11000., nan, 11000.])
+    """
+
+    _doc_link_module = "sklearn_ftrl"
+    _doc_link_template = DOC_PAGE.replace("{estimator_module}", "sklearn_ftrl.model_selection")
+    _parameter_constraints: ClassVar[dict] = {
+        "estimator": [HasMethods(["partial_fit"]), Pipeline],
+        "param_grid": [dict, list],
+        "scoring": [StrOptions(set(get_scorer_names())), callable, None],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "window": [Interval(Integral, 1, None, closed="left"), None],
+        "eliminate": ["boolean"],
+        "n_jobs": [Integral, None],
+        "error_score": [StrOptions({"raise"}), Real],
+    }
+
+    def __init__(
+        self,
+        estimator,
+        param_grid,
+        *,
+        scoring=None,
+        batch_size=100,
+        window=None,
+        eliminate=True,
+        n_jobs=None,
+        error_score=np.nan,
+    ):
+        self.estimator = estimator
+        self.param_grid = param_grid
+        self.scoring = scoring
+        self.batch_size = batch_size
+        self.window = window
+        self.eliminate = eliminate
+        self.n_jobs = n_jobs
+        self.error_score = error_score
+
+    def __sklearn_tags__(self):
+        tags, own = super().__sklearn_tags__(), get_tags(self.estimator)
+        tags.estimator_type = own.estimator_type
+        tags.classifier_tags, tags.regressor_tags = own.classifier_tags, own.regressor_tags
+        tags.input_tags.sparse = own.input_tags.sparse
+        return tags
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X, y, sample_weight=None, *, classes=None, batches=None):
+        """Search from nothing, over all batches of X.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, table} of shape (n_samples, n_features)
+            Rows in the order in which they come. A pipeline may take a table: a pandas or
+            polars DataFrame, an Arrow table or a dict of columns.
+        y : array-like of shape (n_samples,)
+            Class labels or target values.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights, 0 or more, to learn and to score with.
+        classes : array-like of shape (n_classes,), default=None
+            All labels, of classifiers. None: the labels in y.
+        batches : array-like of shape (n_samples,), default=None
+            The batch of each row, as its day or hour. Equal and consecutive values are one
+            batch. A value that comes back later is an error. None: batches of ``batch_size``
+            rows.
+
+        Returns
+        -------
+        self : object
+            The search, with the best estimator of the whole stream.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If an argument is not valid, if all rows are one batch, if a step of the pipeline
+            needs a fit, if all candidates raise, or if no batch has a finite score. The search
+            is then as it was before the call.
+        """
+        race = _Race(self)
+        X, y = check_rows(X, y, sample_weight), check_targets(self.estimator, y)
+        ends = batch_ends(len(y), self.batch_size, batches)
+        known = check_classes(self.estimator, y, classes)
+        learned, scored = self._routed("fit", race, sample_weight)
+        for start, stop in itertools.pairwise([0, *ends.tolist()]):
+            rows = slice(start, stop)
+            of_batch = [{name: w[rows] for name, w in given.items()} for given in (learned, scored)]
+            race.learn(self, take(X, rows), y[rows], known, *of_batch)
+        if not race.weights.size:
+            raise ValueError(f"No batch has a finite score. scoring={self.scoring!r}.")
+        return self._enter(race)
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def partial_fit(self, X, y, classes=None, sample_weight=None):
+        """Let all candidates predict one batch, score them, and let them learn the batch.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, table} of shape (n_samples, n_features)
+            The rows of the batch.
+        y : array-like of shape (n_samples,)
+            Class labels or target values.
+        classes : array-like of shape (n_classes,), default=None
+            All labels, of classifiers. Needed in the first call.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights, 0 or more, to learn and to score with.
+
+        Returns
+        -------
+        self : object
+            The search, with the best estimator so far.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If an argument is not valid, or if all candidates raise: the search is then as it
+            was. With ``error_score="raise"`` also if one candidate raises: the other candidates
+            have then learned the batch.
+        """
+        self._validate_params()  # _fit_context passes a fitted estimator by
+        race = self._race if hasattr(self, "_race") else _Race(self)
+        X, y = check_rows(X, y, sample_weight), check_targets(self.estimator, y)
+        known = {} if classes is None else {"classes": named(classes)}
+        race.learn(self, X, y, known, *self._routed("partial_fit", race, sample_weight))
+        return self._enter(race)
+
+    def _enter(self, race):
+        """Make the best of the candidates the one that serves."""
+        self._race = race
+        self.best_index_ = race.best
+        self.best_estimator_ = race.candidates[race.best].estimator
+        self.best_params_ = race.params[race.best]
+        self.best_score_ = float(race.means[race.best])
+        self.scorer_ = race.scorer
+        return self
+
+    def _routed(self, caller, race, sample_weight):
+        """Return what ``partial_fit`` of the candidates takes beside X and y, and the scorer."""
+        if sample_weight is None:
+            return {}, {}
+        sample_weight = np.asarray(sample_weight)
+        if caller == "fit" and not sample_weight.any():
+            raise ValueError("Sample weights must contain at least one non-zero number.")
+        if get_config().get("enable_metadata_routing"):
+            routed = process_routing(self, caller, sample_weight=sample_weight)
+            return routed.estimator.get("partial_fit", {}), routed.scorer.score
+        scorer = race.scorer
+        if (
+            "sample_weight"
+            not in inspect.signature(getattr(scorer, "_score_func", scorer)).parameters
+        ):
+            raise ValueError(f"sample_weight: scoring={self.scoring!r} does not take it.")
+        return {"sample_weight": sample_weight}, {"sample_weight": sample_weight}
+
+    def get_metadata_routing(self):
+        """Return how metadata is routed: to ``partial_fit`` of the estimator and to the scorer.
+
+        Returns
+        -------
+        routing : MetadataRouter
+            See scikit-learn's guide to metadata routing.
+        """
+        learner = split_pipeline(self.estimator)[1]
+        scoring = _default_scoring([learner]) if self.scoring is None else self.scoring
+        to_learner, to_scorer = MethodMapping(), MethodMapping().add(caller="score", callee="score")
+        for caller in ["fit", "partial_fit"]:
+            to_learner.add(caller=caller, callee="partial_fit")
+            to_scorer.add(caller=caller, callee="score")
+        return (
+            MetadataRouter(owner=type(self).__name__)
+            .add(estimator=learner, method_mapping=to_learner)
+            .add(scorer=check_scoring(learner, scoring), method_mapping=to_scorer)
+        )
+
+    @property
+    def cv_results_(self):
+        check_is_fitted(self)
+        return self._race.results()
+
+    @property
+    def classes_(self):
+        return self._best().classes_
+
+    @property
+    def n_features_in_(self):
+        return self._best().n_features_in_
+
+    @property
+    def feature_names_in_(self):
+        return self._best().feature_names_in_
+
+    def _best(self):
+        """Return the best estimator, or raise an AttributeError for hasattr."""
+        if not hasattr(self, "best_estimator_"):
+            raise AttributeError(f"This {type(self).__name__} has not been fitted.")
+        return self.best_estimator_
+
+    def score(self, X, y, sample_weight=None):
+        """Return the score of the best estimator by the search's scorer.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, table} of shape (n_samples, n_features)
+            Rows to predict.
+        y : array-like of shape (n_samples,)
+            Class labels or target values.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights to score with.
+
+        Returns
+        -------
+        score : float
+            Higher is better.
+        """
+        check_is_fitted(self)
+        _, scored = self._routed("score", self._race, sample_weight)
+        return self.scorer_(self.best_estimator_, X, y, **scored)
+
+    @available_if(_best_has("predict"))
+    def predict(self, X):
+        """Predict with the best estimator.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, table} of shape (n_samples, n_features)
+            Rows to predict.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,)
+            Class labels or target values.
+        """
+        check_is_fitted(self)
+        return self.best_estimator_.predict(X)
+
+    @available_if(_best_has("predict_proba"))
+    def predict_proba(self, X):
+        """Return the probability of each class by the best estimator.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, table} of shape (n_samples, n_features)
+            Rows to predict.
+
+        Returns
+        -------
+        p : ndarray of shape (n_samples, n_classes)
+            Probabilities, in the order of ``classes_``.
+        """
+        check_is_fitted(self)
+        return self.best_estimator_.predict_proba(X)
+
+    @available_if(_best_has("predict_log_proba"))
+    def predict_log_proba(self, X):
+        """Return the logarithm of the probability of each class by the best estimator.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, table} of shape (n_samples, n_features)
+            Rows to predict.
+
+        Returns
+        -------
+        log_p : ndarray of shape (n_samples, n_classes)
+            Log-probabilities, in the order of ``classes_``.
+        """
+        check_is_fitted(self)
+        return self.best_estimator_.predict_log_proba(X)
+
+    @available_if(_best_has("decision_function"))
+    def decision_function(self, X):
+        """Return the decision function of the best estimator.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, table} of shape (n_samples, n_features)
+            Rows to predict.
+
+        Returns
+        -------
+        raw : ndarray of shape (n_samples,) or (n_samples, n_classes)
+            What the best estimator returns.
+        """
+        check_is_fitted(self)
+        return self.best_estimator_.decision_function(X)
+
+    def _sk_visual_block_(self):
+        name = "best_estimator_" if hasattr(self, "best_estimator_") else "estimator"
+        estimator = getattr(self, name)
+        return _VisualBlock(
+            "parallel",
+            [estimator],
+            names=[f"{name}: {type(estimator).__name__}"],
+            name_details=[str(estimator)],
+        )
+
+
+class _Candidate(NamedTuple):
+    estimator: Any
+    transformers: list
+    learner: Any
+
+
+class _Race:
+    """Candidates that learn the same batches, and what their scores say so far.
+
+    Arrays have an entry a candidate. Those who have stopped are None in ``candidates``, and
+    their entries stay as they are.
+    """
+
+    def __init__(self, search):
+        self.params = list(ParameterGrid(search.param_grid))
+        if not self.params:
+            raise ValueError("param_grid is empty: there is no candidate.")
+        names = {name.partition("__")[0] for params in self.params for name in params}
+        steps = search.estimator.steps[:-1] if isinstance(search.estimator, Pipeline) else []
+        shared = clone(steps, safe=False)
+        self.candidates = []
+        for params in self.params:
+            estimator = clone(search.estimator).set_params(**clone(params, safe=False))
+            if steps and names.isdisjoint(["steps", *dict(steps)]):
+                estimator.steps = [*shared, estimator.steps[-1]]
+            self.candidates.append(_Candidate(estimator, *split_pipeline(estimator)))
+        learners = [candidate.learner for candidate in self.candidates]
+        self.scoring = _default_scoring(learners) if search.scoring is None else search.scoring
+        self.scorer = check_scoring(learners[0], self.scoring)
+        if self.scoring == "neg_log_loss":
+            self.scorer = _neg_log_loss
+        self.n_rows = 0
+        self.best = 0
+        n = len(self.params)
+        self.sizes, self.weights, self.scores = np.empty(0, int), np.empty(0), np.empty((0, n))
+        self.means, self.differences, self.errors, self.stopped_at = np.full((4, n), np.nan)
+        self.n_rows_of = np.zeros(n, int)
+
+    def living(self):
+        """Return the positions of the candidates that go on."""
+        return [k for k, candidate in enumerate(self.candidates) if candidate is not None]
+
+    def learn(self, search, X, y, known, learned, scored):
+        """Let the candidates predict a batch, score them, and let them learn the batch."""
+        living = self.living()
+        candidates = [self.candidates[k] for k in living]
+        weight = scored["sample_weight"].sum() if "sample_weight" in scored else len(y)
+        scorer = self.scorer if self.n_rows and weight > 0 else None
+        classes = getattr(candidates[0].learner, "classes_", None)
+        if known and classes is not None and not np.array_equal(known["classes"], classes):
+            scorer = None  # nobody gives new labels a probability
+        if len({tuple(map(id, candidate.transformers)) for candidate in candidates}) == 1:
+            X = transform(candidates[0].transformers, X)
+            candidates = [candidate._replace(transformers=[]) for candidate in candidates]
+        calls = [(candidate, X, y, scorer, scored, learned | known) for candidate in candidates]
+        if effective_n_jobs(search.n_jobs) == 1:  # joblib would take a tenth more
+            outcomes = [_serve(*call) for call in calls]
+        else:
+            threads = Parallel(n_jobs=search.n_jobs, require="sharedmem")
+            outcomes = threads(delayed(_serve)(*call) for call in calls)
+        if all(outcome.failed for outcome in outcomes):  # the batch is to blame
+            raise outcomes[0].error
+        self.n_rows += len(y)
+        self._record(dict(zip(living, outcomes, strict=True)), len(y), weight, search)
+
+    def _record(self, outcomes, size, weight, search):
+        """Take the scores of a batch into account; stop those who fail or are left behind."""
+        error_score = np.nan if search.error_score == "raise" else search.error_score
+        scores = np.full(len(self.params), np.nan)
+        for k, outcome in outcomes.items():
+            scores[k] = outcome.score if outcome.error is None else error_score
+        learned = [k for k, outcome in outcomes.items() if not outcome.failed]
+        going = [k for k in learned if np.isfinite(scores[k])]
+        if going:
+            self.sizes = np.append(self.sizes, size)
+            self.weights = np.append(self.weights, weight)
+            self.scores = np.vstack([self.scores, scores])
+            self._forget(search.window)
+        else:  # the batch says nothing of anyone
+            going = learned
+        for k in outcomes.keys() - going:
+            self._stop(k)
+            self.means[k], self.differences[k], self.errors[k] = error_score, np.nan, np.nan
+        self._rank(going, search.eliminate)
+        errors = {k: outcome.error for k, outcome in outcomes.items() if outcome.error is not None}
+        if errors and search.error_score == "raise":
+            raise next(iter(errors.values()))
+        for k in outcomes.keys() - going:
+            reason = repr(errors[k]) if k in errors else f"its score is {scores[k]}"
+            warnings.warn(
+                f"The candidate {self.params[k]} failed and stops. Its score is set to "
+                f"{error_score}. The reason: {reason}",
+                FitFailedWarning,
+            )
+        for k in errors.keys() & going:
+            warnings.warn(
+                f"Scoring failed. The score of {self.params[k]} on this batch is set to "
+                f"{error_score}. The reason: {errors[k]!r}"
+            )
+
+    def _forget(self, window):
+        """Drop the batches before the window; without one, merge batches that are too many."""
+        if window is not None:
+            since = self.sizes[::-1].cumsum()[::-1]  # rows from each batch on
+            first = max(0, np.count_nonzero(since >= window) - 1)
+            self.sizes, self.weights = self.sizes[first:], self.weights[first:]
+            self.scores = self.scores[first:]
+        elif self.sizes.size == MOST_BATCHES:
+            pairs = self.weights.reshape(-1, 2, 1)
+            self.scores = (pairs * self.scores.reshape(len(pairs), 2, -1)).sum(1) / pairs.sum(1)
+            self.weights = pairs.sum((1, 2))
+            self.sizes = self.sizes.reshape(-1, 2).sum(1)
+
+    def _rank(self, going, eliminate):
+        """Find the best of those who go on; stop those who are worse beyond doubt."""
+        self.n_rows_of[going] = self.n_rows
+        n_batches, weights, total = self.weights.size, self.weights, self.weights.sum()
+        if not n_batches:
+            self.best = going[0]
+            return
+        scores = self.scores[:, going]
+        means = weights @ scores / total
+        best = means.argmax()
+        self.best = going[best]
+        differences = scores - scores[:, [best]]
+        mean = weights @ differences / total
+        factor = np.sqrt(n_batches / (n_batches - 1)) if n_batches > 1 else np.nan
+        errors = factor * np.sqrt(weights**2 @ (differences - mean) ** 2) / total
+        self.means[going], self.differences[going], self.errors[going] = means, mean, errors
+        if eliminate and n_batches >= FEWEST_BATCHES:
+            for k in np.flatnonzero(mean < -STANDARD_ERRORS * errors):
+                self._stop(going[k])
+
+    def _stop(self, k):
+        self.candidates[k] = None
+        self.stopped_at[k] = self.n_rows
+
+    def results(self):
+        """Return the table of candidates, as a dict of columns."""
+        columns = {}
+        for name in dict.fromkeys(name for params in self.params for name in params):
+            column = np.ma.masked_all(len(self.params), object)
+            for k, params in enumerate(self.params):
+                if name in params:
+                    column.data[k], column.mask[k] = params[name], False
+            columns[f"param_{name}"] = column
+        return columns | {
+            "params": list(self.params),
+            "mean_test_score": self.means.copy(),
+            "mean_difference": self.differences.copy(),
+            "standard_error": self.errors.copy(),
+            "n_rows": self.n_rows_of.copy(),
+            "stopped_at": self.stopped_at.copy(),
+        }
+
+
+class _Outcome(NamedTuple):
+    score: float
+    error: Exception | None
+    failed: bool
+
+
+def _serve(candidate, X, y, scorer, scored, learned):
+    """Let a candidate predict a batch, score it, and let it learn the batch."""
+    score, error = np.nan, None
+    try:
+        X = transform(candidate.transformers, X)
+        if scorer is not None:
+            try:
+                score = float(scorer(candidate.learner, X, y, **scored))
+            except Exception as raised:
+                error = raised
+        candidate.learner.partial_fit(X, y, **learned)
+    except Exception as raised:
+        return _Outcome(score, raised, True)
+    return _Outcome(score, error, False)
+
+
+def _default_scoring(learners):
+    """Return the name of the scorer that all candidates can have."""
+    if not is_classifier(learners[0]):
+        return "neg_mean_squared_error"
+    gives = all(hasattr(learner, "predict_proba") for learner in learners)
+    return "neg_log_loss" if gives else "accuracy"
+
+
+def _neg_log_loss(estimator, X, y, sample_weight=None):
+    """Return the negative log loss; scikit-learn's scorer would take as long as learning."""
+    p = estimator.predict_proba(X)
+    eps = np.finfo(p.dtype).eps
+    p = p[np.arange(len(y)), np.searchsorted(estimator.classes_, y)].clip(eps, 1 - eps)
+    return np.average(np.log(p), weights=sample_weight)
