@@ -31,6 +31,7 @@ def main():
             X.indices = X.indices.astype(index_dtype)
         for y in ([0, 1, 1], [0, 1, 2]):
             model = FtrlClassifier(max_iter=2, tol=None, early_stopping=True).fit(X, y)
+            model.set_params(early_stopping=False).partial_fit(X, y)
             model.predict(X)
             model.predict(X[:1])
         with contextlib.suppress(ImportError):  # without pyarrow there are no tables

@@ -187,6 +187,8 @@ class BaseFtrl(CallbackSupportMixin, FittedFtrl):
         stopped = self._make(passes, task, told)
         if held_out and may_refit and not stopped:
             self._refit(batch, random_state, task, told, coef_init, intercept_init)
+        if self.loss == "poisson" and self.average and self.fit_intercept:
+            self._learner.balance(batch)
         task.call_on_fit_task_end(**told, reconstruction_attributes=self._snapshot)
         return self
 

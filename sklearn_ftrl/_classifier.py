@@ -406,7 +406,7 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
         average=True,
         max_iter=12,
         tol=1e-3,
-        n_iter_no_change=2,
+        n_iter_no_change=3,
         early_stopping="auto",
         validation_fraction=0.1,
         scoring=None,

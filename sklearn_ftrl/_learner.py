@@ -109,11 +109,14 @@ class Learner:
         """Return this model, which has z and n."""
         return self
 
-    def averaging(self):
-        """Return a model that goes on from here and is read as the mean of its weights."""
+    def averaging(self, skip=0.0):
+        """Return a model that goes on from here and is read as the mean over its last pass.
+
+        ``skip`` is the part of a pass that is left out of the mean, at its beginning.
+        """
         states = _state.widened(self.state), _state.widened(self.intercept_state)
         model = Averaging(*states, self.numbers, self.scales, self.t)
-        model.alpha, model.begin = self.alpha, self.t
+        model.alpha, model.begin, model.skip = self.alpha, self.t, skip
         return model
 
     def with_numbers(self, numbers, scales):
@@ -299,6 +302,15 @@ class Learner:
             )
         return loss
 
+    def balance(self, batch):
+        """Move the intercept so that the predicted counts of these rows sum up to theirs."""
+        y, weights = batch.targets[batch.order], batch.weights[batch.order]
+        with np.errstate(all="ignore"):
+            means = np.exp(self.predict(batch.rows, batch.order)[:, 0])
+            shift = np.log((weights @ y) / (weights @ means))
+        if np.isfinite(shift):
+            self.set_intercepts(self.intercepts() + shift)
+
     def weights(self):
         """Return the weights as an array of shape (n_features, n_outputs), float64."""
         return _state.coefficients(self.state, self.alpha, self.numbers.prox)
@@ -350,16 +362,17 @@ class Averaging(Learner):
     """
 
     begin: int
+    skip: float
 
-    def learn(self, batch, raws=None, n_threads=1, skip=0):
-        """Make one pass, the mean of which begins after so many rows; return its loss."""
-        self.begin = self.t + skip
+    def learn(self, batch, raws=None, n_threads=1):
+        """Make one pass, over whose last part the mean is; return its loss."""
+        self.begin = self.t + int(self.skip * batch.order.size)
         return super().learn(batch)
 
     def _average(self):
         return Average(self.begin, self.t)
 
-    def averaging(self):
+    def averaging(self, skip=0.0):
         """Return this model."""
         return self
 

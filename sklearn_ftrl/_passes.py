@@ -14,6 +14,7 @@ from sklearn.utils import _safe_indexing, column_or_1d
 # What early_stopping="auto" holds out:
 ENOUGH_ROWS = 20  # nothing of fewer
 MANY_ROWS = 5000  # up to here each of two halves, of more a part
+SKIP = 0.75  # of the only pass: the mean over a whole first pass lags behind
 SOME_ROWS = 200  # where halves may not judge each other, a part of more than these
 
 
@@ -28,6 +29,7 @@ class Passes:
         self.judge, self.random_state = judge, random_state
         self.max_iter, self.tol = max_iter, tol
         self.average, self.parts = estimator.average, parts
+        self.skip = SKIP if estimator.max_iter == 1 else 0.0
         if judge or tol is not None:  # each pass may be the last
             self._average()
         self.shuffle, self.patience = estimator.shuffle, estimator.n_iter_no_change
@@ -46,7 +48,7 @@ class Passes:
     def _average(self):
         """Take the mean over each pass from here on."""
         if self.average:
-            self.parts = [(learner.averaging(), batch) for learner, batch in self.parts]
+            self.parts = [(learner.averaging(self.skip), batch) for learner, batch in self.parts]
 
     def make_one(self):
         """Make one pass and judge it."""

@@ -18,7 +18,7 @@ from sklearn._loss.loss import (
 )
 
 from sklearn_ftrl import FtrlClassifier, FtrlRegressor, _hashing, _kernel, _state
-from sklearn_ftrl._base import _as_rows
+from sklearn_ftrl._rows import as_rows
 from sklearn_ftrl._kernel import (
     CLASSIFIER_LOSSES,
     REGRESSOR_LOSSES,
@@ -60,7 +60,9 @@ def test_the_state_equals_the_paper_s_algorithm(case, params, weighted):
     X = random_rows()
     sample_weight = np.random.default_rng(4).choice([0.0, 0.5, 1, 3], 60) if weighted else None
     params = NUMBERS | params
-    model = estimator(**params, max_iter=1, tol=None, shuffle=False).fit(X, y, sample_weight)
+    model = estimator(**params, max_iter=1, tol=None, shuffle=False, average=False).fit(
+        X, y, sample_weight
+    )
 
     alpha = params["learning_rate"]
     penalties = {name: value for name, value in params.items() if name != "learning_rate"}
@@ -93,7 +95,7 @@ def test_rows_longer_than_any_buffer_multiple_equal_the_paper_s_algorithm():
     X = rng.normal(size=(20, 100)) * (rng.random((20, 100)) < np.linspace(0, 1, 20)[:, None])
     y = random_targets(20)
     w, _, _, _ = ftrl(X, y, np.ones(20), LOG_LOSS, 0.5)
-    model = FtrlClassifier(max_iter=1, tol=None, shuffle=False, **NUMBERS).fit(X, y)
+    model = FtrlClassifier(max_iter=1, tol=None, shuffle=False, average=False, **NUMBERS).fit(X, y)
     np.testing.assert_allclose(model.coef_, w[:, :-1], rtol=1e-12, atol=1e-12)
 
 
@@ -251,7 +253,7 @@ def learn(X, y, states, prox, average, loss=LEARN, rates=0.5, order=None, sample
     several = [None if n_outputs == 1 else n_outputs] if n_outputs <= _kernel.FEW else []
     kernel = _kernel.learn_few if several else _kernel.learn_many
     kernel(
-        _as_rows(X),
+        as_rows(X),
         order,
         y.astype(float),
         sample_weight,
