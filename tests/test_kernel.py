@@ -18,7 +18,6 @@ from sklearn._loss.loss import (
 )
 
 from sklearn_ftrl import FtrlClassifier, FtrlRegressor, _hashing, _kernel, _state
-from sklearn_ftrl._rows import as_rows
 from sklearn_ftrl._kernel import (
     CLASSIFIER_LOSSES,
     REGRESSOR_LOSSES,
@@ -28,6 +27,7 @@ from sklearn_ftrl._kernel import (
     joint_loss_and_gradient,
     loss_and_gradient,
 )
+from sklearn_ftrl._rows import as_rows
 
 PENALTIES = [
     {},
