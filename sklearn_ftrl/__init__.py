@@ -24,5 +24,6 @@ SKOPS_TRUSTED = [
     "sklearn_ftrl._learner.Weights",
     "sklearn_ftrl._regressor.FtrlRegressor",
     "sklearn_ftrl._rows.Batch",
+    "sklearn_ftrl._units.Units",
     "sklearn_ftrl.preprocessing.ColumnHasher",
 ]

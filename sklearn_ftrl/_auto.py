@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ._kernel import square_of_sum, squares
+from ._units import Units, find_units
 
 SAMPLE = 1000  # rows that the mean row is found from
 ENOUGH_FILLED, ENOUGH_ROWS = 100, 1000  # rows of a stream that "auto" waits for
@@ -18,9 +19,11 @@ class Scales(NamedTuple):
     intercept_rate: float
     intercept_beta: float
     intercept: np.ndarray | None  # to start from
+    units: Units | None  # of columns whose size stands out
+    typical: float  # size of a column
 
 
-UNKNOWN = Scales(1.0, 1.0, 1.0, 1.0, None)  # of no rows
+UNKNOWN = Scales(1.0, 1.0, 1.0, 1.0, None, None, np.inf)  # of no rows
 
 
 def enough(batch):
@@ -30,7 +33,9 @@ def enough(batch):
     return np.count_nonzero(squared) >= ENOUGH_FILLED or squared.size >= ENOUGH_ROWS
 
 
-def find_scales(batch, n_features, of_targets, *, power, fit_intercept, by_largest):
+def find_scales(
+    batch, n_features, of_targets, *, power, fit_intercept, by_largest, by_column, centered
+):
     """Return what "auto" stands for by these rows.
 
     A weight has the unit of the raw prediction by that of x, a gradient that of the loss's
@@ -40,7 +45,11 @@ def find_scales(batch, n_features, of_targets, *, power, fit_intercept, by_large
 
     ``of_targets`` gives the scales of raw predictions and of the loss's slope, and intercepts
     to start from, by targets and weights. ``by_largest``: the longest row sets the rate.
+    ``by_column``: columns whose size stands out get units of their own, ``centered`` ones too.
     """
+    units, typical = find_units(batch, n_features, centered) if by_column else (None, np.inf)
+    if units is not None:
+        batch = batch._replace(rows=units.rows(batch.rows))
     squared = np.empty(batch.order.size)
     n_numbers, roots = squares(batch.rows, batch.order, squared)
     if not n_numbers:  # for want of rows that are not empty: features of size 1
@@ -60,6 +69,8 @@ def find_scales(batch, n_features, of_targets, *, power, fit_intercept, by_large
             intercept_rate=x ** (2.0 - power),
             intercept_beta=slope**power,
             intercept=intercept,
+            units=units,
+            typical=typical,
         )
     in_range = [1e-150 < size < 1e150 for size in scales[:4]]
     if not (all(in_range) and (intercept is None or np.isfinite(intercept).all())):

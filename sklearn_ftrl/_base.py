@@ -18,6 +18,7 @@ from ._auto import UNKNOWN, Scales, enough, find_scales
 from ._fitted import FittedFtrl
 from ._kernel import Clip, Prox
 from ._learner import Learner, Numbers, Weights
+from ._units import grown
 
 try:
     from sklearn.callback import CallbackSupportMixin
@@ -184,11 +185,12 @@ class BaseFtrl(CallbackSupportMixin, FittedFtrl):
         self.__dict__ = vars(draft)
         parts = list(zip(learners, batches, strict=True))
         passes = _passes.Passes(self, parts, judge, random_state, max_iter, self.tol)
-        stopped = self._make(passes, task, told)
-        if held_out and may_refit and not stopped:
-            self._refit(batch, random_state, task, told, coef_init, intercept_init)
-        if self.loss == "poisson" and self.average and self.fit_intercept:
-            self._learner.balance(batch)
+        try:
+            stopped = self._make(passes, task, told)
+            if held_out and may_refit and not stopped:
+                self._refit(batch, random_state, task, told, coef_init, intercept_init)
+        finally:
+            self._settle(batch)
         task.call_on_fit_task_end(**told, reconstruction_attributes=self._snapshot)
         return self
 
@@ -235,7 +237,7 @@ class BaseFtrl(CallbackSupportMixin, FittedFtrl):
     def _snapshot(self):
         """Return what makes a copy of the estimator a model of its own."""
         curves = {name: [*getattr(self, name)] for name in ["loss_curve_", "validation_curve_"]}
-        return {"_learner": self._learner.copy()} | curves
+        return {"_learner": self._learner.copy().uncentered()} | curves
 
     def _partial_fit(self, X, y, sample_weight=None, raws=None, **classes):
         """Learn the rows once, in the order given; write the raw predictions before to raws."""
@@ -244,7 +246,7 @@ class BaseFtrl(CallbackSupportMixin, FittedFtrl):
         if raws is not None:  # rows of weight 0 are predicted in their place
             batch = batch._replace(order=np.arange(batch.weights.size))
         if batch.order.size:
-            loss = self._learner.learn(batch, raws, self._n_threads())
+            loss = self._learner.learn(self._learner.in_units(batch), raws, self._n_threads())
             self.n_iter_, self.loss_curve_, self.progressive_loss_ = 1, [loss], loss
             for name in ["best_iter_", "validation_curve_"]:  # of a fit before
                 vars(self).pop(name, None)
@@ -288,7 +290,7 @@ class BaseFtrl(CallbackSupportMixin, FittedFtrl):
         self._learner = self._new_learner(dtype, scales)
         self._start_from(self._learner)
         if first is not None:
-            self._learner.learn(first)
+            self._learner.learn(self._learner.in_units(first))
         self._learner.rates(batch.order.size)
         if batch.order.size and not enough(batch):
             self._first_rows = _rows.joined(batch, batch._replace(order=batch.order[:0]))
@@ -337,14 +339,37 @@ class BaseFtrl(CallbackSupportMixin, FittedFtrl):
         """Return the learner with the parameters of now, ready to learn the first of these rows."""
         scales = None if before is None else before.scales
         if scales is None and self._uses_auto():
-            scales = self._find_scales(batch)
+            scales = self._find_scales(batch, centered=not isinstance(before, Learner))
         if isinstance(before, Learner):
+            keep_weights = before.scales is None or self.learning_rate != "auto"
+            scales = self._with_units_of_now(scales, batch)
+            if scales is not None and scales.units is not before.units:
+                before = before.with_units(scales, keep_weights)
             learner = before.with_numbers(self._numbers(scales), scales)
         else:
             learner = self._new_learner(batch.rows.data.dtype, scales)
         self._start_from(learner, coef_init, intercept_init)
         learner.rates(batch.order.size)  # a schedule that fails does so before a row is learned
         return learner
+
+    def _with_units_of_now(self, scales, batch):
+        """Return scales whose units no number of these rows stands out from."""
+        if scales is None:
+            return None
+        if self.learning_rate != "auto":  # numbers are for all columns
+            return scales._replace(units=None, typical=np.inf)
+        units = grown(scales.units, scales.typical, batch, self.n_features_in_)
+        return scales._replace(units=units)
+
+    def _settle(self, batch):
+        """Let the intercept take what columns were measured from, and a mean count be right."""
+        learner = self._learner
+        if self.loss == "poisson" and self.average and self.fit_intercept:
+            learner.balance(batch)
+        if learner.uncentered() is not learner:
+            scales = self._find_scales(batch)
+            learner = learner.with_units(scales, keep_weights=True)
+            self._learner = learner.with_numbers(self._numbers(scales), scales)
 
     def _blank(self, learner):
         """Return a learner like this one that has learned nothing."""
@@ -376,7 +401,7 @@ class BaseFtrl(CallbackSupportMixin, FittedFtrl):
     def _uses_auto(self):
         return "auto" in (self.learning_rate, self.beta)
 
-    def _find_scales(self, batch):
+    def _find_scales(self, batch, centered=False):
         """Return what "auto" stands for by these rows."""
         return find_scales(
             batch,
@@ -385,6 +410,8 @@ class BaseFtrl(CallbackSupportMixin, FittedFtrl):
             power=-2.0 * self.learning_rate_power,
             fit_intercept=self.fit_intercept,
             by_largest=self.loss == "poisson",
+            by_column=self.learning_rate == "auto",
+            centered=centered and self.fit_intercept,
         )
 
     def _waits_for_rows(self):

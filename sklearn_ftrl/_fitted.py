@@ -33,7 +33,10 @@ class FittedFtrl(BaseEstimator):
         return "_learner" in vars(self)
 
     def __getstate__(self):
-        return super().__getstate__() | {"_sklearn_ftrl_version": _version()}
+        state = super().__getstate__() | {"_sklearn_ftrl_version": _version()}
+        if isinstance(state.get("_learner"), Learner):
+            state["_learner"] = state["_learner"].learned()  # in the middle of fit, its mean
+        return state
 
     def __setstate__(self, state):
         state = dict(state)
@@ -116,11 +119,11 @@ class FittedFtrl(BaseEstimator):
 
     @property
     def z_(self):
-        return self._shaped(_state.z(self._learned().state))
+        return self._shaped(self._learned().z())
 
     @property
     def n_(self):
-        return self._shaped(_state.n(self._learned().state))
+        return self._shaped(self._learned().n())
 
     @property
     def intercept_z_(self):

@@ -388,8 +388,12 @@ def fall(z, root_n, u, new_z, new_root_n, inverse_alpha, prox):
 
 @njit(fastmath=REORDER)
 def z_of_mean(z, root_n, lag, part, inverse_alpha, prox):
-    """Return the z that stands for the mean of u, of which a step is this part."""
-    return z - lag * part * curvature(root_n, inverse_alpha, prox)
+    """Return the z that stands for the mean of u, of which a step is this part.
+
+    It is z itself where the mean is beyond all numbers.
+    """
+    mean = z - lag * part * curvature(root_n, inverse_alpha, prox)
+    return mean if abs(mean) < np.inf else z
 
 
 @njit(fastmath=REORDER)

@@ -105,6 +105,15 @@ class Learner:
     def shape(self):
         return self.state.shape[2], self.state.shape[0]
 
+    @property
+    def units(self):
+        """The units in which some columns are learned, or None."""
+        return self.scales.units if self.scales is not None else None
+
+    def in_units(self, batch):
+        """Return rows as this model learns them."""
+        return batch if self.units is None else batch._replace(rows=self.units.rows(batch.rows))
+
     def learned(self):
         """Return this model, which has z and n."""
         return self
@@ -116,7 +125,7 @@ class Learner:
         """
         states = _state.widened(self.state), _state.widened(self.intercept_state)
         model = Averaging(*states, self.numbers, self.scales, self.t)
-        model.alpha, model.begin, model.skip = self.alpha, self.t, skip
+        model.alpha, model.begin, model.skip, model.start = self.alpha, 0, skip, self.t
         return model
 
     def with_numbers(self, numbers, scales):
@@ -182,11 +191,16 @@ class Learner:
 
     def set_weights(self, weights):
         """Set z so that the weights are these, of shape (n_outputs, n_features)."""
+        if self.units is not None:
+            weights = weights * self.units.sizes(weights.shape[1])
         _state.set_weights(self.state, weights, self.alpha, self.numbers.prox)
 
     def set_intercepts(self, intercepts):
         """Set z so that the intercepts are these, of shape (n_outputs,)."""
-        prox = self.numbers.intercept_prox
+        prox, units = self.numbers.intercept_prox, self.units
+        if _is_centered(units):
+            own = _state.coefficients(self.state[units.features], self.alpha, self.numbers.prox)
+            intercepts = intercepts + units.center / units.size @ own
         self.intercept_state = self.intercept_state.copy()  # which others may share
         _state.set_weights(self.intercept_state, intercepts[:, np.newaxis], self.alpha, prox)
 
@@ -279,12 +293,14 @@ class Learner:
 
     def predict(self, rows, order, n_threads=1):
         """Return the linear predictor of rows in this order, of shape (n_rows, n_outputs)."""
-        if rows.data.size >= self.state.shape[0]:
+        mixed = _is_centered(self.units) and rows.indices is not None
+        if mixed or rows.data.size >= self.state.shape[0]:
             return _product(rows, order, self.weights(), self.intercepts(), n_threads)
         return self._predict_few(rows, order)
 
     def _predict_few(self, rows, order):
         """Return the linear predictor without a look at all weights."""
+        rows = rows if self.units is None else self.units.rows(rows)
         raws = np.empty((rows.indptr.size - 1, self.state.shape[2]))
         batch = rows, order, NOTHING, NOTHING
         self._pass(batch, None, np.array([self.alpha]), raws, np.zeros(1, np.int64))
@@ -313,16 +329,60 @@ class Learner:
 
     def weights(self):
         """Return the weights as an array of shape (n_features, n_outputs), float64."""
-        return _state.coefficients(self.state, self.alpha, self.numbers.prox)
+        weights = _state.coefficients(self.state, self.alpha, self.numbers.prox)
+        if self.units is not None:
+            weights[self.units.features] /= self.units.size[:, np.newaxis]
+        return weights
 
     def intercepts(self):
         """Return the intercepts, of shape (n_outputs,)."""
-        prox = self.numbers.intercept_prox
-        weights = _state.coefficients(self.intercept_state, self.alpha, prox)
-        return _state.read_only(finite(weights[0], np.float64))
+        prox, units = self.numbers.intercept_prox, self.units
+        weights = _state.coefficients(self.intercept_state, self.alpha, prox)[0]
+        if _is_centered(units):
+            own = _state.coefficients(self.state[units.features], self.alpha, self.numbers.prox)
+            weights = weights - units.center / units.size @ own
+        return _state.read_only(finite(weights, np.float64))
+
+    def z(self):
+        """Return z, read-only, of shape (n_outputs, n_features)."""
+        z = _state.z(self.state)
+        return z if self.units is None else _state.read_only(z * self.units.sizes(z.shape[1]))
+
+    def n(self):
+        """Return the sums of squared gradients, read-only, of shape (n_outputs, n_features)."""
+        n = _state.n(self.state)
+        return n if self.units is None else _state.read_only(n * self.units.sizes(n.shape[1]) ** 2)
+
+    def uncentered(self):
+        """Return a model with these weights whose intercept takes the centers of columns."""
+        if not _is_centered(self.units):
+            return self
+        scales = self.scales._replace(units=self.units.uncentered())
+        return self.with_units(scales, keep_weights=True)
+
+    def with_units(self, scales, keep_weights=False):
+        """Return a model with the units of these scales, and z and n as they are, or the weights.
+
+        Where a column's unit grows, and z and n stay, its weight falls.
+        """
+        features = np.union1d(_features(self.units), _features(scales.units))
+        old, new = (_sizes(units, features) for units in (self.units, scales.units))
+        state, prox = self.state.copy(), self.numbers.prox
+        weights = _state.coefficients(state[features], self.alpha, prox)
+        state[features] *= (old / new)[:, np.newaxis, np.newaxis]
+        if keep_weights:
+            kept = state[features]
+            _state.set_weights(kept, (weights.T * (new / old)), self.alpha, prox)
+            state[features] = np.where(weights[:, np.newaxis] == 0.0, state[features], kept)
+        model = Learner(state, self.intercept_state, self.numbers, scales, self.t)
+        model.alpha = self.alpha
+        if _is_centered(self.units):
+            model.set_intercepts(self.intercepts())
+        return model
 
     def step_bounds(self, rows):
         """Return how far a gradient of 1 would move the linear predictor of each row."""
+        rows = rows if self.units is None else self.units.rows(rows)
         n_rows = rows.indptr.size - 1
         row = np.repeat(np.arange(n_rows), np.diff(rows.indptr))
         x, features = rows.data[: row.size].astype(np.float64), rows.indices[: row.size]
@@ -337,6 +397,8 @@ class Learner:
 
     def sums(self, start):
         """Return what this model has learned since the start, as numbers that add up."""
+        if self.units is not start.units:
+            self = self.with_units(start.scales)
         return [
             _state.sums(self.state, start.state, self.numbers.prox),
             _state.sums(self.intercept_state, start.intercept_state, self.numbers.intercept_prox),
@@ -361,16 +423,17 @@ class Averaging(Learner):
     that stands for it. The state has room for the mean, and is twice as large.
     """
 
+    start: int  # rows learned before: steps are counted from here, as float32 may count them
     begin: int
-    skip: float
+    skip: float  # the part of a pass that the mean leaves out, at its beginning
 
     def learn(self, batch, raws=None, n_threads=1):
         """Make one pass, over whose last part the mean is; return its loss."""
-        self.begin = self.t + int(self.skip * batch.order.size)
+        self.begin = self.t - self.start + int(self.skip * batch.order.size)
         return super().learn(batch)
 
     def _average(self):
-        return Average(self.begin, self.t)
+        return Average(self.begin, self.t - self.start)
 
     def averaging(self, skip=0.0):
         """Return this model."""
@@ -399,6 +462,8 @@ class Averaging(Learner):
 
     def predict(self, rows, order, n_threads=1):
         """Return the linear predictor of rows in this order, of shape (n_rows, n_outputs)."""
+        if _is_centered(self.units) and rows.indices is not None:
+            return self.copy().predict(rows, order, n_threads)
         return self._predict_few(rows, order)
 
     def weights(self):
@@ -408,6 +473,22 @@ class Averaging(Learner):
     def intercepts(self):
         """Return the intercepts, of shape (n_outputs,)."""
         return self.copy().intercepts()
+
+
+def _features(units):
+    return np.empty(0, np.intp) if units is None else units.features
+
+
+def _sizes(units, features):
+    """Return the sizes of these features."""
+    sizes = np.ones(features.size)
+    if units is not None:
+        sizes[np.searchsorted(features, units.features)] = units.size
+    return sizes
+
+
+def _is_centered(units):
+    return units is not None and bool(units.center.any())
 
 
 def finite(weights, dtype):

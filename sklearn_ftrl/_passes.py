@@ -28,10 +28,11 @@ class Passes:
     def __init__(self, estimator, parts, judge, random_state, max_iter, tol):
         self.judge, self.random_state = judge, random_state
         self.max_iter, self.tol = max_iter, tol
-        self.average, self.parts = estimator.average, parts
-        self.skip = SKIP if estimator.max_iter == 1 else 0.0
-        if judge or tol is not None:  # each pass may be the last
-            self._average()
+        skip = SKIP if estimator.max_iter == 1 else 0.0
+        self.parts = [
+            (learner.averaging(skip) if estimator.average else learner, learner.in_units(batch))
+            for learner, batch in parts
+        ]
         self.shuffle, self.patience = estimator.shuffle, estimator.n_iter_no_change
         self.sign = -1 if estimator.scoring else 1
         self.n_threads, self.verbose = estimator._n_threads(), estimator.verbose
@@ -45,16 +46,9 @@ class Passes:
         """The first of the learners."""
         return self.parts[0][0]
 
-    def _average(self):
-        """Take the mean over each pass from here on."""
-        if self.average:
-            self.parts = [(learner.averaging(self.skip), batch) for learner, batch in self.parts]
-
     def make_one(self):
         """Make one pass and judge it."""
         start = time.perf_counter()
-        if self.n_iter == self.max_iter - 1:
-            self._average()
         if self.shuffle:
             self.parts = [
                 (learner, batch._replace(order=self.random_state.permutation(batch.order)))

@@ -336,6 +336,8 @@ class FtrlRegressor(RegressorMixin, BaseFtrl):
         std = np.ptp(y) and np.sqrt(np.average((y - mean) ** 2, weights=weights))
         if self.loss.startswith(("squared", "poisson")) and std < 1e-14 * size:  # by rounding
             std = 0.0
+        if self.loss == "huber":  # beyond epsilon, steps are no larger
+            size = min(size, self.epsilon)
         std = std or size or 1.0
         if self.loss == "poisson":  # one large count shall not make beta large
             slope = 3.0 * min(std, np.sqrt(mean)) or 1.0
