@@ -1,5 +1,6 @@
 """A linear model that learns: z and root n, what turns them into weights, rows learned."""
 
+import copy
 import itertools
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
@@ -8,11 +9,23 @@ import numpy as np
 from scipy import sparse
 
 from . import _state
-from ._kernel import FEW, Average, Clip, Loss, Prox, learn_few, learn_many, multiply, total_loss
+from ._kernel import (
+    FEW,
+    Average,
+    Clip,
+    Loss,
+    Prox,
+    learn_few,
+    learn_many,
+    merge_parts,
+    multiply,
+    total_loss,
+)
 
 # A running kernel does not hear Ctrl-C: weights learned between two looks, about 0.1 s.
 BLOCK = 2**23
 WORK_OF_A_THREAD = 2**18  # weights, some milliseconds: less does not pay for a thread's start
+MERGE_COST = 4  # weights learned in the time in which one is merged
 NOTHING = _state.read_only(np.empty(0))  # in the place of targets and weights
 
 
@@ -234,29 +247,39 @@ class Learner:
         """
         rows, order, _, weights = batch
         row_cost = self.state.shape[2] * (1 + rows.data.size // (rows.indptr.size - 1))
-        n_threads = _n_threads(n_threads, row_cost * order.size) if raws is None else 1
-        step = max(1, n_threads * BLOCK // row_cost)
-        total = 0.0
+        n_threads = self._n_parts(n_threads, row_cost * order.size) if raws is None else 1
+        parts, stacks = ([self], None) if n_threads == 1 else self._parts(n_threads)
+        step, total = max(1, n_threads * BLOCK // row_cost), 0.0
         for start in range(0, order.size, step):
             block = order[start : start + step]
             rates = self.rates(block.size if raws is None else np.count_nonzero(weights[block]))
             learned = np.zeros((n_threads, 1), np.int64)
             calls = [
                 (
+                    part,
                     batch._replace(order=block[a:b]),
                     self.numbers.loss,
                     rates if rates.size == 1 else rates[a : b + 1],
                     raws,
                     learned[k],
                 )
-                for k, (a, b) in enumerate(_split(block.size, n_threads))
+                for k, (part, (a, b)) in enumerate(
+                    zip(parts, _split(block.size, n_threads), strict=True)
+                )
             ]
+            done = n_threads == 1
             try:
-                results = _in_threads(self._pass, calls)
+                results = _in_threads(Learner._pass, calls)
+                done = done or all(failed < 0 for _, failed in results)
             finally:  # Ctrl-C is raised when the rows are learned
-                n_learned = learned.sum()
-                self.t += int(n_learned)
-                self.alpha = rates[min(n_learned, rates.size - 1)]
+                if done:
+                    n_learned = learned.sum()
+                    if stacks is not None:
+                        self._merge(stacks, rates[-1], learned[:, 0])
+                    self.t += int(n_learned)
+                    self.alpha = rates[min(n_learned, rates.size - 1)]
+                    for part in parts:
+                        part.t = self.t
             for loss, failed in results:
                 total += loss
                 if failed >= 0:
@@ -266,6 +289,40 @@ class Learner:
                         "model keeps what it has learned: t_ counts the rows."
                     )
         return total / (weights[order].sum() or 1.0)
+
+    def _n_parts(self, most, work):
+        """Return in how many parts so many weights may be learned at the same time.
+
+        A thread has work of its own for some milliseconds, and to merge a part's weights takes
+        far less time than to learn them. So it follows from sizes alone.
+        """
+        block = min(work, most * BLOCK)
+        if block < most * MERGE_COST * self.state.shape[0] * self.state.shape[2]:
+            return 1
+        return _n_threads(most, work)
+
+    def _parts(self, n_parts):
+        """Return copies of this model that learn apart, and their states as one array each."""
+        stacks = []
+        for state in (self.state, self.intercept_state):
+            stacks.append(_state.zeros((n_parts, *state.shape), state.dtype))
+            stacks[-1][:] = state
+        parts = [copy.copy(self) for _ in range(n_parts)]
+        for part, *states in zip(parts, *stacks, strict=True):
+            part.state, part.intercept_state = states
+        return parts, stacks
+
+    def _merge(self, stacks, alpha, steps):
+        """Merge parts that have made so many steps, and let them go on from the result."""
+        states, intercepts = stacks
+        numbers, average, n_features = self.numbers, self._average(), self.state.shape[0]
+        calls = [
+            (self.state, states, a, b, alpha, numbers.prox, average, steps, False)
+            for a, b in _split(n_features, len(steps))
+        ]
+        _in_threads(merge_parts, calls)
+        prox = numbers.intercept_prox
+        merge_parts(self.intercept_state, intercepts, 0, 1, alpha, prox, average, steps, True)
 
     def _pass(self, batch, loss, rates, raws, learned):
         """Call the kernel."""
@@ -430,7 +487,7 @@ class Averaging(Learner):
     def learn(self, batch, raws=None, n_threads=1):
         """Make one pass, over whose last part the mean is; return its loss."""
         self.begin = self.t - self.start + int(self.skip * batch.order.size)
-        return super().learn(batch)
+        return super().learn(batch, n_threads=1 if self.skip else n_threads)
 
     def _average(self):
         return Average(self.begin, self.t - self.start)
