@@ -54,12 +54,12 @@ def _best_has(name):
 
 
 class ProgressiveSearch(MetaEstimatorMixin, BaseEstimator):
-    """Search over parameters while a stream is served: one pass, and the best so far predicts.
+    """Search over parameters while a stream is served: in one epoch, and the best so far predicts.
 
     Each call of ``partial_fit`` is one batch. Every candidate predicts the batch, is scored,
-    and then learns it, so that scores are those of a served model: each row is predicted by a
-    model that has not seen it. Candidates that are worse beyond doubt stop early and free
-    their memory.
+    and then learns the batch. So the scores are those of a model in service: each row is
+    predicted by a model that has not seen it. Candidates that are worse beyond doubt stop and
+    free their memory.
 
     Parameters
     ----------
@@ -79,9 +79,8 @@ class ProgressiveSearch(MetaEstimatorMixin, BaseEstimator):
     batch_size : int, default=100
         1 or more: rows in a batch of ``fit`` without ``batches``.
     window : int or None, default=None
-        1 or more: the best is the best of the last ``window`` rows, and as many more as the
-        oldest of their batches has. Use it if the best parameters change with time. None: the
-        best of all rows.
+        1 or more: judge by the last batches that have ``window`` rows or more together. Use it
+        if the best parameters change with time. None: judge by all rows.
     eliminate : bool, default=True
         Whether a candidate stops when its mean score is three standard errors or more below
         the best, in ten batches or more of the window. It learns no more and frees its memory.
@@ -105,8 +104,8 @@ class ProgressiveSearch(MetaEstimatorMixin, BaseEstimator):
     best_score_ : float
         Its mean score; nan before a batch is scored.
     cv_results_ : dict of arrays
-        A column an entry, for ``pandas.DataFrame``; a candidate a row. A candidate that has
-        stopped has the numbers of that moment.
+        A table for ``pandas.DataFrame``, a candidate a row. A candidate that has stopped keeps
+        the numbers of that moment.
 
         - ``params`` and ``param_<name>``: its parameters.
         - ``mean_test_score``: its mean score over the rows, each weighted by its sample weight.
@@ -560,7 +559,7 @@ class _Race:
             first = max(0, np.count_nonzero(since >= window) - 1)
             self.sizes, self.weights = self.sizes[first:], self.weights[first:]
             self.scores = self.scores[first:]
-        elif self.sizes.size == MOST_BATCHES:
+        elif self.sizes.size >= MOST_BATCHES and self.sizes.size % 2 == 0:
             pairs = self.weights.reshape(-1, 2, 1)
             self.scores = (pairs * self.scores.reshape(len(pairs), 2, -1)).sum(1) / pairs.sum(1)
             self.weights = pairs.sum((1, 2))

@@ -604,7 +604,10 @@ def _predict_then_learn(estimator, X, y, methods, classes, sample_weight, batch_
 
 
 def _learn_by_row(estimator, X, y, methods, weights, known):
-    """Learn in one pass of the kernel; return by method what it predicted of each row before."""
+    """Learn in one pass of the kernel; return by method what it predicted of each row before.
+
+    Nothing else here uses private methods of the estimators.
+    """
     # A row of weight 0 teaches nothing, but checks the parameters and sets the number of outputs.
     estimator.partial_fit(take(X, slice(0, 1)), y[:1], sample_weight=[0.0], **known)
     raws = np.empty((y.size, estimator._n_outputs()))

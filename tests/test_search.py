@@ -303,6 +303,17 @@ def test_memory_does_not_grow_with_the_stream(monkeypatch):
     )
 
 
+def test_a_window_may_be_given_up(monkeypatch):
+    monkeypatch.setattr(_search, "MOST_BATCHES", 4)
+    search = race(noisy(0.0, 0.0, n_batches=12), [1] * 9, window=7)
+    assert search._race.sizes.tolist() == [1] * 7
+    search.set_params(window=None)
+    for _ in range(3):
+        search.partial_fit([[0.0]], [0])
+    assert search._race.sizes.sum() == 10
+    assert search._race.sizes.size <= 7
+
+
 # Elimination
 
 
