@@ -82,11 +82,12 @@ def finish_sum(h):
 def weave(hashes, values, members, starts, n_features, alternate_sign, indices, data, lengths):
     """Fill canonical CSR rows with the crosses of each row's parts.
 
-    Row i has the parts (hashes[i, j], values[i, j]), and a value of 0 is no part. Cross c
-    is one feature, made of the parts j in members[starts[c]] to members[starts[c + 1] - 1].
-    The first ``lengths[i]`` entries of ``indices`` and ``data`` that are not yet taken become
-    row i.
+    Row i has the parts (hashes[j, i], values[j, i]), and a value of 0 is no part; all values
+    are 1 where there are none. Cross c is one feature, made of the parts j in
+    members[starts[c]] to members[starts[c + 1] - 1]. The first ``lengths[i]`` entries of
+    ``indices`` and ``data`` that are not yet taken become row i.
     """
+    is_weighted = values.size > 0
     n_crosses = starts.size - 1
     n_buckets = 2 * n_crosses
     row_indices, row_data = np.empty(n_crosses, indices.dtype), np.empty(n_crosses, data.dtype)
@@ -101,8 +102,9 @@ def weave(hashes, values, members, starts, n_features, alternate_sign, indices, 
             total, value = np.uint64(0), 1.0
             for m in range(starts[c], starts[c + 1]):
                 j = members[m] & POSITIVE
-                total += hashes[i, j]
-                value *= values[i, j]
+                total += hashes[j, i]
+                if is_weighted:
+                    value *= values[j, i]
             row_data[length] = value
             if row_data[length] == 0.0:
                 continue

@@ -169,16 +169,16 @@ def has_fractions(column):
     return bool(((numbers != np.floor(numbers)) & np.isfinite(numbers)).any())
 
 
-def spell_dictionaries(table):
-    """Return the table with texts in its dictionaries, once for all batches of a chunk.
+def map_dictionaries(table, function):
+    """Return the table with numbers, function(name, values), in place of its dictionaries' values.
 
-    A column that has fewer rows than its dictionaries have values loses them instead.
+    There is one number more, that of a null. A column that has fewer rows than its dictionaries
+    have values loses them instead.
     """
     import pyarrow as pa
 
     for j, field in enumerate(table.schema):
-        if pa.types.is_dictionary(field.type):
-            type_ = pa.dictionary(field.type.index_type, pa.large_string())
+        if is_dictionary(field):
             chunks = table.column(j).chunks
             if sum(len(chunk.dictionary) for chunk in chunks) > table.num_rows:
                 type_ = field.type.value_type
@@ -186,22 +186,34 @@ def spell_dictionaries(table):
                     type_ = pa.large_string()
                 chunks = [chunk.dictionary.cast(type_).take(chunk.indices) for chunk in chunks]
             else:
+                type_ = pa.dictionary(field.type.index_type, pa.uint64())
                 chunks = [
-                    pa.DictionaryArray.from_arrays(chunk.indices, as_texts(chunk.dictionary))
+                    pa.DictionaryArray.from_arrays(
+                        chunk.indices, function(field.name, chunk.dictionary), safe=False
+                    )
                     for chunk in chunks
                 ]
             table = table.set_column(j, field.name, pa.chunked_array(chunks, type_))
     return table
 
 
+def look_up(array, numbers):
+    """Fill the numbers of rows from those that map_dictionaries gave to the values of a column."""
+    of_values = array.dictionary.to_numpy()
+    codes = array.indices.fill_null(0) if array.null_count else array.indices
+    np.take(of_values, codes.to_numpy(), out=numbers, mode="clip")  # "raise" would make a copy
+    if array.null_count:
+        numbers[nulls(array)] = of_values[-1]
+
+
 def as_texts(array):
-    """Return an array of categories as texts, null where they are missing."""
+    """Return an array of categories, but no dictionary, as texts, null where they are missing."""
     import pyarrow as pa
     import pyarrow.compute as pc
     import pyarrow.types as t
 
-    if t.is_dictionary(array.type):
-        return array.dictionary.take(array.indices)
+    if t.is_string(array.type):
+        return array
     if t.is_timestamp(array.type):
         to_microseconds = pc.CastOptions(pa.timestamp("us"), allow_time_truncate=True)
         array = array.cast(options=to_microseconds)
@@ -238,10 +250,27 @@ def as_numbers(array, column, dtype):
     return numbers
 
 
+def nulls(array):
+    """Return where an array is null."""
+    return array.is_null().to_numpy(zero_copy_only=False)
+
+
 def buffers(texts):
     """Return the bytes of texts, and where each begins and the last ends, as read-only arrays."""
+    import pyarrow.types as t
+
+    dtype = np.dtype(np.int64 if t.is_large_string(texts.type) else np.int32)
     _, offsets, data = texts.buffers()
-    offsets = np.frombuffer(offsets, np.int64, len(texts) + 1, 8 * texts.offset)
+    offsets = np.frombuffer(offsets, dtype, len(texts) + 1, dtype.itemsize * texts.offset)
     data = np.frombuffer(data or b"", np.uint8)
     offsets.flags.writeable = data.flags.writeable = False  # one type for numba
     return data, offsets
+
+
+def text_of(column):
+    """Return the one text of a column of one row; bytes that are not UTF-8 are escaped."""
+    array = column.combine_chunks()
+    if is_dictionary(column):
+        array = array.dictionary.slice(array.indices[0].as_py(), 1)
+    data, offsets = buffers(as_texts(array))
+    return data[offsets[0] : offsets[1]].tobytes().decode(errors="backslashreplace")
