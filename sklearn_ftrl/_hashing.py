@@ -12,6 +12,8 @@ import numpy as np
 
 LOW = np.uint64(2**32 - 1)  # the hash is that of 32-bit numbers, whose products need 64
 SIGN = np.uint64(63)
+TEN = np.uint64(10)
+ZERO, MINUS = np.uint8(ord("0")), np.uint8(ord("-"))
 POSITIVE = 2**62 - 1  # j & POSITIVE is j, and tells the compiler that j is no negative index
 
 
@@ -28,22 +30,45 @@ def njit(function):
 def hash_texts(data, offsets, low_seed, high_seed, hashes):
     """Fill ``hashes`` with those of texts i, the bytes from offsets[i] to offsets[i + 1]."""
     for i in range(hashes.size):
-        start, stop = offsets[i], offsets[i + 1]
-        tail = stop - ((stop - start) & 3)
-        low, high = low_seed, high_seed
-        for p in range(start, tail, 4):
-            q = p & POSITIVE
-            block = np.uint64(data[q])
-            block |= np.uint64(data[q + 1]) << np.uint64(8)
-            block |= np.uint64(data[q + 2]) << np.uint64(16)
-            block |= np.uint64(data[q + 3]) << np.uint64(24)
-            block = scramble(block)
-            low, high = absorb(low, block), absorb(high, block)
-        block = np.uint64(0)
-        for p in range(tail, stop):
-            block |= np.uint64(data[p & POSITIVE]) << np.uint64(8 * (p - tail))
-        last = scramble(block) ^ (np.uint64(stop - start) & LOW)
-        hashes[i] = finish(high ^ last) << np.uint64(32) | finish(low ^ last)
+        hashes[i] = hash_text(data, offsets[i], offsets[i + 1], low_seed, high_seed)
+
+
+@njit
+def hash_integers(numbers, low_seed, high_seed, hashes):
+    """Fill ``hashes`` with those of the decimal digits of numbers, which are int64."""
+    digits = np.empty(20, np.uint8)  # as many as those of -2**63, and its sign
+    for i in range(hashes.size):
+        number = numbers[i]
+        rest = np.uint64(-number if number < 0 else number)
+        start = digits.size
+        while start == digits.size or rest > np.uint64(0):
+            start -= 1
+            digits[start & POSITIVE] = np.uint8(rest % TEN) + ZERO
+            rest //= TEN
+        if number < 0:
+            start -= 1
+            digits[start & POSITIVE] = MINUS
+        hashes[i] = hash_text(digits, start, digits.size, low_seed, high_seed)
+
+
+@njit
+def hash_text(data, start, stop, low_seed, high_seed):
+    """Return the hash of the bytes from start to stop."""
+    tail = stop - ((stop - start) & 3)
+    low, high = low_seed, high_seed
+    for p in range(start, tail, 4):
+        q = p & POSITIVE
+        block = np.uint64(data[q])
+        block |= np.uint64(data[q + 1]) << np.uint64(8)
+        block |= np.uint64(data[q + 2]) << np.uint64(16)
+        block |= np.uint64(data[q + 3]) << np.uint64(24)
+        block = scramble(block)
+        low, high = absorb(low, block), absorb(high, block)
+    block = np.uint64(0)
+    for p in range(tail, stop):
+        block |= np.uint64(data[p & POSITIVE]) << np.uint64(8 * (p - tail))
+    last = scramble(block) ^ (np.uint64(stop - start) & LOW)
+    return finish(high ^ last) << np.uint64(32) | finish(low ^ last)
 
 
 @njit

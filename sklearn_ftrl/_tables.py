@@ -69,18 +69,10 @@ def as_array(column, name):
     """Return a column as Arrow has it; errors say its name."""
     import pyarrow as pa
 
-    listing = ("__len__", "__arrow_c_array__", "__arrow_c_stream__")
-    if not any(hasattr(column, method) for method in listing) or np.isscalar(column):
-        raise TypeError(  # pyarrow takes a text for a list
-            f"Column {name!r} is not a list of values, but one: {column!r}. As a table of "
-            "one row, it is a list too: [value]."
-        )
-    if isinstance(column, Mapping | Set | bytearray) or getattr(column, "ndim", 1) != 1:
-        raise TypeError(  # nor are keys values, as in pandas' df.to_dict() without "list"
-            f"Column {name!r} is not a list of values, but a {type(column).__name__}."
-        )
     if isinstance(column, pa.Array | pa.ChunkedArray):
         return column
+    if not isinstance(column, list):  # mostly one row of a request, where each microsecond counts
+        _check_listing(column, name)
     dtype = getattr(column, "dtype", "O")
     if hasattr(dtype, "fill_value"):  # pandas' SparseDtype
         column = np.asarray(column)
@@ -101,6 +93,20 @@ def as_array(column, name):
         ) from error
 
 
+def _check_listing(column, name):
+    """Raise if a column is no list of values."""
+    listing = ("__len__", "__arrow_c_array__", "__arrow_c_stream__")
+    if not any(hasattr(column, method) for method in listing) or np.isscalar(column):
+        raise TypeError(  # pyarrow takes a text for a list
+            f"Column {name!r} is not a list of values, but one: {column!r}. As a table of "
+            "one row, it is a list too: [value]."
+        )
+    if isinstance(column, Mapping | Set | bytearray) or getattr(column, "ndim", 1) != 1:
+        raise TypeError(  # nor are keys values, as in pandas' df.to_dict() without "list"
+            f"Column {name!r} is not a list of values, but a {type(column).__name__}."
+        )
+
+
 def _has_time(column):
     """Return whether a value is a timestamp, and not pandas' NaT, which is of that type."""
     return any(isinstance(value, datetime.datetime) and value == value for value in column)
@@ -118,7 +124,7 @@ def kind_of(field):
     """Return the kind of a column's values, None where there can be none."""
     import pyarrow.types as t
 
-    of = field.type.value_type if t.is_dictionary(field.type) else field.type
+    of = field.type.value_type if is_dictionary(field) else field.type
     if t.is_string(of) or t.is_large_string(of) or t.is_string_view(of):
         return "text"
     if t.is_integer(of):
@@ -143,9 +149,7 @@ def kind_of(field):
 
 def is_dictionary(field):
     """Return whether a column was declared to be of categories, whatever their kind."""
-    import pyarrow.types as t
-
-    return t.is_dictionary(field.type)
+    return hasattr(field.type, "index_type")
 
 
 def is_missing(column):
@@ -206,8 +210,8 @@ def look_up(array, numbers):
         numbers[nulls(array)] = of_values[-1]
 
 
-def as_texts(array):
-    """Return an array of categories, but no dictionary, as texts, null where they are missing."""
+def as_categories(array):
+    """Return an array, but no dictionary, as texts or int64, null where values are missing."""
     import pyarrow as pa
     import pyarrow.compute as pc
     import pyarrow.types as t
@@ -223,10 +227,12 @@ def as_texts(array):
         array = pa.array(array.cast("float64").to_numpy(zero_copy_only=False), from_pandas=True)
     elif t.is_decimal(array.type):  # of 256 bits, as those of 32 and 64 cannot be encoded
         array = array.cast(pa.decimal256(76, array.type.scale))
-    if t.is_floating(array.type) or t.is_decimal(array.type):
+    if t.is_integer(array.type) or t.is_floating(array.type) or t.is_decimal(array.type):
         try:
-            array = array.cast("int64")
+            return array.cast("int64")
         except pa.ArrowInvalid:  # some are not whole, or too large
+            if t.is_integer(array.type):
+                return array.cast("large_string")
             array = array.dictionary_encode()
             texts = [_text(number) for number in array.dictionary.to_pylist()]
             return pa.array(texts, "large_string").take(array.indices)
@@ -255,6 +261,15 @@ def nulls(array):
     return array.is_null().to_numpy(zero_copy_only=False)
 
 
+def integers(categories):
+    """Return int64 numbers as a read-only array, 0 where they are null; None if these are texts."""
+    import pyarrow.types as t
+
+    if not t.is_int64(categories.type):
+        return None
+    return (categories.fill_null(0) if categories.null_count else categories).to_numpy()
+
+
 def buffers(texts):
     """Return the bytes of texts, and where each begins and the last ends, as read-only arrays."""
     import pyarrow.types as t
@@ -272,5 +287,5 @@ def text_of(column):
     array = column.combine_chunks()
     if is_dictionary(column):
         array = array.dictionary.slice(array.indices[0].as_py(), 1)
-    data, offsets = buffers(as_texts(array))
+    data, offsets = buffers(as_categories(array).cast("large_string"))
     return data[offsets[0] : offsets[1]].tobytes().decode(errors="backslashreplace")

@@ -16,14 +16,14 @@ from sklearn.utils import murmurhash3_32
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 
 from ._base import DOC_PAGE
-from ._hashing import hash_texts, weave
+from ._hashing import hash_integers, hash_texts, weave
 from ._tables import (
-    as_array,
+    as_categories,
     as_numbers,
     as_table,
-    as_texts,
     buffers,
     has_fractions,
+    integers,
     is_beyond_floats,
     is_dictionary,
     is_missing,
@@ -528,12 +528,17 @@ class ColumnHasher(TransformerMixin, BaseEstimator):
                 missing = np.isnan(values[j])
                 values[j, missing] = 1.0
                 hashes[j] = np.where(missing, ~column.key, column.key)
+            elif column.how == "bin":
+                bins = _bins(as_numbers(array, column, self.dtype))
+                missing = np.isnan(bins)
+                bins = np.where(missing, 0, bins).astype(np.int64)
+                bins.flags.writeable = False  # one type for numba
+                hash_integers(bins, column.low, column.high, hashes[j])
+                hashes[j, missing] = ~column.key
             elif is_dictionary(array):
                 look_up(array, hashes[j])
             else:
-                if column.how == "bin":
-                    array = as_array(_bins(as_numbers(array, column, self.dtype)), column.name)
-                _hash(as_texts(array), column, hashes[j])
+                _hash(array, column, hashes[j])
             if skip:
                 values[j] *= hashes[j] != ~column.key
         return hashes, values
@@ -612,17 +617,22 @@ def _hash_dictionaries(table, columns):
 
     def hashes_of(name, values):
         hashes = np.full(len(values) + 1, ~by_name[name].key)  # the last is of rows without one
-        _hash(as_texts(values), by_name[name], hashes[:-1])
+        _hash(values, by_name[name], hashes[:-1])
         return hashes
 
     return map_dictionaries(table, hashes_of)
 
 
-def _hash(texts, column, hashes):
-    """Fill the hashes of the texts in a column, and of what is missing."""
-    hash_texts(*buffers(texts), column.low, column.high, hashes)
-    if texts.null_count:
-        hashes[nulls(texts)] = ~column.key
+def _hash(array, column, hashes):
+    """Fill the hashes of the categories in a column, and of what is missing."""
+    categories = as_categories(array)
+    numbers = integers(categories)
+    if numbers is None:
+        hash_texts(*buffers(categories), column.low, column.high, hashes)
+    else:
+        hash_integers(numbers, column.low, column.high, hashes)
+    if categories.null_count:
+        hashes[nulls(categories)] = ~column.key
 
 
 def _flat(crosses):

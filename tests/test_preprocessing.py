@@ -10,7 +10,7 @@ from decimal import Decimal
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from oracle import assert_equal, mixed_columns
 from scipy import sparse
@@ -231,6 +231,18 @@ def test_texts_are_hashed_as_by_scikit_learn(texts, low, high):
     hashes = np.empty(len(texts), np.uint64)
     _hashing.hash_texts(data, offsets, np.uint64(low), np.uint64(high), hashes)
     expected = [[murmurhash3_32(t, seed, positive=True) for t in texts] for seed in (low, high)]
+    assert (hashes % 2**32).tolist() == expected[0]
+    assert (hashes >> 32).tolist() == expected[1]
+
+
+@given(st.lists(st.integers(-(2**63), 2**63 - 1)), st.integers(0, 2**32 - 1))
+@example([0, -(2**63), 2**63 - 1, -1, 9, 10], 7)
+def test_whole_numbers_are_hashed_as_their_digits(numbers, seed):
+    hashes = np.empty(len(numbers), np.uint64)
+    _hashing.hash_integers(np.array(numbers, np.int64), np.uint64(seed), np.uint64(1), hashes)
+    expected = [
+        [murmurhash3_32(str(number), s, positive=True) for number in numbers] for s in (seed, 1)
+    ]
     assert (hashes % 2**32).tolist() == expected[0]
     assert (hashes >> 32).tolist() == expected[1]
 
