@@ -36,7 +36,7 @@ def main():
             model.predict(X[:1])
         with contextlib.suppress(ImportError):  # without pyarrow there are no tables
             ColumnHasher(2**31 if index_dtype is np.int64 else 2, dtype=dtype).transform(
-                {"a": ["b", "c"], "d": ["e", "f"]}
+                {"a": ["b", "c"], "d": [1, 2], "e": [True, False]}  # three ways to hash
             )
     print(f"compiled in {time.perf_counter() - start:.1f} s")
 

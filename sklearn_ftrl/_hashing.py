@@ -12,6 +12,8 @@ import numpy as np
 
 LOW = np.uint64(2**32 - 1)  # the hash is that of 32-bit numbers, whose products need 64
 SIGN = np.uint64(63)
+TEN = np.uint64(10)
+ZERO, MINUS = np.uint8(ord("0")), np.uint8(ord("-"))
 POSITIVE = 2**62 - 1  # j & POSITIVE is j, and tells the compiler that j is no negative index
 
 
@@ -28,22 +30,45 @@ def njit(function):
 def hash_texts(data, offsets, low_seed, high_seed, hashes):
     """Fill ``hashes`` with those of texts i, the bytes from offsets[i] to offsets[i + 1]."""
     for i in range(hashes.size):
-        start, stop = offsets[i], offsets[i + 1]
-        tail = stop - ((stop - start) & 3)
-        low, high = low_seed, high_seed
-        for p in range(start, tail, 4):
-            q = p & POSITIVE
-            block = np.uint64(data[q])
-            block |= np.uint64(data[q + 1]) << np.uint64(8)
-            block |= np.uint64(data[q + 2]) << np.uint64(16)
-            block |= np.uint64(data[q + 3]) << np.uint64(24)
-            block = scramble(block)
-            low, high = absorb(low, block), absorb(high, block)
-        block = np.uint64(0)
-        for p in range(tail, stop):
-            block |= np.uint64(data[p & POSITIVE]) << np.uint64(8 * (p - tail))
-        last = scramble(block) ^ (np.uint64(stop - start) & LOW)
-        hashes[i] = finish(high ^ last) << np.uint64(32) | finish(low ^ last)
+        hashes[i] = hash_text(data, offsets[i], offsets[i + 1], low_seed, high_seed)
+
+
+@njit
+def hash_integers(numbers, low_seed, high_seed, hashes):
+    """Fill ``hashes`` with those of the decimal digits of numbers, which are int64."""
+    digits = np.empty(20, np.uint8)  # as many as those of -2**63, and its sign
+    for i in range(hashes.size):
+        number = numbers[i]
+        rest = np.uint64(-number if number < 0 else number)
+        start = digits.size
+        while start == digits.size or rest > np.uint64(0):
+            start -= 1
+            digits[start & POSITIVE] = np.uint8(rest % TEN) + ZERO
+            rest //= TEN
+        if number < 0:
+            start -= 1
+            digits[start & POSITIVE] = MINUS
+        hashes[i] = hash_text(digits, start, digits.size, low_seed, high_seed)
+
+
+@njit
+def hash_text(data, start, stop, low_seed, high_seed):
+    """Return the hash of the bytes from start to stop."""
+    tail = stop - ((stop - start) & 3)
+    low, high = low_seed, high_seed
+    for p in range(start, tail, 4):
+        q = p & POSITIVE
+        block = np.uint64(data[q])
+        block |= np.uint64(data[q + 1]) << np.uint64(8)
+        block |= np.uint64(data[q + 2]) << np.uint64(16)
+        block |= np.uint64(data[q + 3]) << np.uint64(24)
+        block = scramble(block)
+        low, high = absorb(low, block), absorb(high, block)
+    block = np.uint64(0)
+    for p in range(tail, stop):
+        block |= np.uint64(data[p & POSITIVE]) << np.uint64(8 * (p - tail))
+    last = scramble(block) ^ (np.uint64(stop - start) & LOW)
+    return finish(high ^ last) << np.uint64(32) | finish(low ^ last)
 
 
 @njit
@@ -82,11 +107,12 @@ def finish_sum(h):
 def weave(hashes, values, members, starts, n_features, alternate_sign, indices, data, lengths):
     """Fill canonical CSR rows with the crosses of each row's parts.
 
-    Row i has the parts (hashes[i, j], values[i, j]), and a value of 0 is no part. Cross c
-    is one feature, made of the parts j in members[starts[c]] to members[starts[c + 1] - 1].
-    The first ``lengths[i]`` entries of ``indices`` and ``data`` that are not yet taken become
-    row i.
+    Row i has the parts (hashes[j, i], values[j, i]), and a value of 0 is no part; all values
+    are 1 where there are none. Cross c is one feature, made of the parts j in
+    members[starts[c]] to members[starts[c + 1] - 1]. The first ``lengths[i]`` entries of
+    ``indices`` and ``data`` that are not yet taken become row i.
     """
+    is_weighted = values.size > 0
     n_crosses = starts.size - 1
     n_buckets = 2 * n_crosses
     row_indices, row_data = np.empty(n_crosses, indices.dtype), np.empty(n_crosses, data.dtype)
@@ -101,8 +127,9 @@ def weave(hashes, values, members, starts, n_features, alternate_sign, indices, 
             total, value = np.uint64(0), 1.0
             for m in range(starts[c], starts[c + 1]):
                 j = members[m] & POSITIVE
-                total += hashes[i, j]
-                value *= values[i, j]
+                total += hashes[j, i]
+                if is_weighted:
+                    value *= values[j, i]
             row_data[length] = value
             if row_data[length] == 0.0:
                 continue

@@ -67,18 +67,10 @@ def as_array(column, name):
     """Return a column as Arrow has it; errors say its name."""
     import pyarrow as pa
 
-    listing = ("__len__", "__arrow_c_array__", "__arrow_c_stream__")
-    if not any(hasattr(column, method) for method in listing) or np.isscalar(column):
-        raise TypeError(  # pyarrow takes a text for a list
-            f"Column {name!r} is not a list of values, but one: {column!r}. As a table of "
-            "one row, it is a list too: [value]."
-        )
-    if isinstance(column, Mapping | Set | bytearray) or getattr(column, "ndim", 1) != 1:
-        raise TypeError(  # nor are keys values, as in pandas' df.to_dict() without "list"
-            f"Column {name!r} is not a list of values, but a {type(column).__name__}."
-        )
     if isinstance(column, pa.Array | pa.ChunkedArray):
         return column
+    if not isinstance(column, list):  # mostly one row of a request, where each microsecond counts
+        _check_listing(column, name)
     dtype = getattr(column, "dtype", "O")
     if hasattr(dtype, "fill_value"):  # pandas' SparseDtype
         column = np.asarray(column)
@@ -99,6 +91,20 @@ def as_array(column, name):
         ) from error
 
 
+def _check_listing(column, name):
+    """Raise if a column is no list of values."""
+    listing = ("__len__", "__arrow_c_array__", "__arrow_c_stream__")
+    if not any(hasattr(column, method) for method in listing) or np.isscalar(column):
+        raise TypeError(  # pyarrow takes a text for a list
+            f"Column {name!r} is not a list of values, but one: {column!r}. As a table of "
+            "one row, it is a list too: [value]."
+        )
+    if isinstance(column, Mapping | Set | bytearray) or getattr(column, "ndim", 1) != 1:
+        raise TypeError(  # nor are keys values, as in pandas' df.to_dict() without "list"
+            f"Column {name!r} is not a list of values, but a {type(column).__name__}."
+        )
+
+
 def _has_time(column):
     """Return whether a value is a timestamp, and not pandas' NaT, which is of that type."""
     return any(isinstance(value, datetime.datetime) and value == value for value in column)
@@ -116,7 +122,7 @@ def kind_of(field):
     """Return the kind of a column's values, None where there can be none."""
     import pyarrow.types as t
 
-    of = field.type.value_type if t.is_dictionary(field.type) else field.type
+    of = field.type.value_type if is_dictionary(field) else field.type
     if t.is_string(of) or t.is_large_string(of) or t.is_string_view(of):
         return "text"
     if t.is_integer(of):
@@ -141,9 +147,7 @@ def kind_of(field):
 
 def is_dictionary(field):
     """Return whether a column was declared to be of categories, whatever their kind."""
-    import pyarrow.types as t
-
-    return t.is_dictionary(field.type)
+    return hasattr(field.type, "index_type")
 
 
 def is_missing(column):
@@ -167,16 +171,16 @@ def has_fractions(column):
     return bool(((numbers != np.floor(numbers)) & np.isfinite(numbers)).any())
 
 
-def spell_dictionaries(table):
-    """Return the table with texts in its dictionaries, once for all batches of a chunk.
+def map_dictionaries(table, function):
+    """Return the table with numbers, function(name, values), in place of its dictionaries' values.
 
-    A column that has fewer rows than its dictionaries have values loses them instead.
+    There is one number more, that of a null. A column that has fewer rows than its dictionaries
+    have values loses them instead.
     """
     import pyarrow as pa
 
     for j, field in enumerate(table.schema):
-        if pa.types.is_dictionary(field.type):
-            type_ = pa.dictionary(field.type.index_type, pa.large_string())
+        if is_dictionary(field):
             chunks = table.column(j).chunks
             if sum(len(chunk.dictionary) for chunk in chunks) > table.num_rows:
                 type_ = field.type.value_type
@@ -184,22 +188,34 @@ def spell_dictionaries(table):
                     type_ = pa.large_string()
                 chunks = [chunk.dictionary.cast(type_).take(chunk.indices) for chunk in chunks]
             else:
+                type_ = pa.dictionary(field.type.index_type, pa.uint64())
                 chunks = [
-                    pa.DictionaryArray.from_arrays(chunk.indices, as_texts(chunk.dictionary))
+                    pa.DictionaryArray.from_arrays(
+                        chunk.indices, function(field.name, chunk.dictionary), safe=False
+                    )
                     for chunk in chunks
                 ]
             table = table.set_column(j, field.name, pa.chunked_array(chunks, type_))
     return table
 
 
-def as_texts(array):
-    """Return an array of categories as texts, null where they are missing."""
+def look_up(array, numbers):
+    """Fill the numbers of rows from those that map_dictionaries gave to the values of a column."""
+    of_values = array.dictionary.to_numpy()
+    codes = array.indices.fill_null(0) if array.null_count else array.indices
+    np.take(of_values, codes.to_numpy(), out=numbers, mode="clip")  # "raise" would make a copy
+    if array.null_count:
+        numbers[nulls(array)] = of_values[-1]
+
+
+def as_categories(array):
+    """Return an array, but no dictionary, as texts or int64, null where values are missing."""
     import pyarrow as pa
     import pyarrow.compute as pc
     import pyarrow.types as t
 
-    if t.is_dictionary(array.type):
-        return array.dictionary.take(array.indices)
+    if t.is_string(array.type):
+        return array
     if t.is_timestamp(array.type):
         to_microseconds = pc.CastOptions(pa.timestamp("us"), allow_time_truncate=True)
         array = array.cast(options=to_microseconds)
@@ -209,10 +225,12 @@ def as_texts(array):
         array = pa.array(array.cast("float64").to_numpy(zero_copy_only=False), from_pandas=True)
     elif t.is_decimal(array.type):  # of 256 bits, as those of 32 and 64 cannot be encoded
         array = array.cast(pa.decimal256(76, array.type.scale))
-    if t.is_floating(array.type) or t.is_decimal(array.type):
+    if t.is_integer(array.type) or t.is_floating(array.type) or t.is_decimal(array.type):
         try:
-            array = array.cast("int64")
+            return array.cast("int64")
         except pa.ArrowInvalid:  # some are not whole, or too large
+            if t.is_integer(array.type):
+                return array.cast("large_string")
             array = array.dictionary_encode()
             texts = [_text(number) for number in array.dictionary.to_pylist()]
             return pa.array(texts, "large_string").take(array.indices)
@@ -236,10 +254,36 @@ def as_numbers(array, column, dtype):
     return numbers
 
 
+def nulls(array):
+    """Return where an array is null."""
+    return array.is_null().to_numpy(zero_copy_only=False)
+
+
+def integers(categories):
+    """Return int64 numbers as a read-only array, 0 where they are null; None if these are texts."""
+    import pyarrow.types as t
+
+    if not t.is_int64(categories.type):
+        return None
+    return (categories.fill_null(0) if categories.null_count else categories).to_numpy()
+
+
 def buffers(texts):
     """Return the bytes of texts, and where each begins and the last ends, as read-only arrays."""
+    import pyarrow.types as t
+
+    dtype = np.dtype(np.int64 if t.is_large_string(texts.type) else np.int32)
     _, offsets, data = texts.buffers()
-    offsets = np.frombuffer(offsets, np.int64, len(texts) + 1, 8 * texts.offset)
+    offsets = np.frombuffer(offsets, dtype, len(texts) + 1, dtype.itemsize * texts.offset)
     data = np.frombuffer(data or b"", np.uint8)
     offsets.flags.writeable = data.flags.writeable = False  # one type for numba
     return data, offsets
+
+
+def text_of(column):
+    """Return the one text of a column of one row; bytes that are not UTF-8 are escaped."""
+    array = column.combine_chunks()
+    if is_dictionary(column):
+        array = array.dictionary.slice(array.indices[0].as_py(), 1)
+    data, offsets = buffers(as_categories(array).cast("large_string"))
+    return data[offsets[0] : offsets[1]].tobytes().decode(errors="backslashreplace")

@@ -3,10 +3,12 @@
 import itertools
 import math
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from numbers import Integral
 from typing import ClassVar, NamedTuple
 
 import numpy as np
+from joblib import effective_n_jobs
 from scipy import sparse
 from sklearn import get_config
 from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
@@ -14,25 +16,28 @@ from sklearn.utils import murmurhash3_32
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 
 from ._fitted import DOC_PAGE
-from ._hashing import hash_texts, weave
+from ._hashing import hash_integers, hash_texts, weave
 from ._tables import (
-    as_array,
+    as_categories,
     as_numbers,
     as_table,
-    as_texts,
     buffers,
     has_fractions,
+    integers,
     is_beyond_floats,
     is_dictionary,
     is_missing,
     kind_of,
+    look_up,
+    map_dictionaries,
+    nulls,
     read_as_text,
-    spell_dictionaries,
+    text_of,
 )
 
 __all__ = ["ColumnHasher"]
 
-BLOCK = 2**20
+BLOCK = 2**18  # hashes at a time, as a cache holds them; a thread needs as many entries to pay
 MOST_CROSSES = 2**20  # features a row that an order of interactions may ask for
 MOST_NAMES = 2**24
 NUMBERS = {"integer", "float", "decimal"}
@@ -75,6 +80,9 @@ class ColumnHasher(TransformerMixin, BaseEstimator):
         Type of the values.
     seed : int, default=0
         From 0 to 2**32 - 1. Another seed gives other collisions.
+    n_jobs : int or None, default=None
+        Threads in ``transform``: 1 for None, one a core for -1, one core less for -2. The rows
+        are the same for any number. Small tables take one.
 
     Attributes
     ----------
@@ -162,6 +170,11 @@ class ColumnHasher(TransformerMixin, BaseEstimator):
         "alternate_sign": ["boolean"],
         "dtype": [Options(type, {np.float64, np.float32}), StrOptions({"float64", "float32"})],
         "seed": [Interval(Integral, 0, 2**32 - 1, closed="both")],
+        "n_jobs": [
+            Interval(Integral, 1, None, closed="left"),
+            Interval(Integral, None, -1, closed="right"),
+            None,
+        ],
     }
 
     def __init__(
@@ -174,6 +187,7 @@ class ColumnHasher(TransformerMixin, BaseEstimator):
         alternate_sign=False,
         dtype=np.float64,
         seed=0,
+        n_jobs=None,
     ):
         self.n_features = n_features
         self.interactions = interactions
@@ -182,6 +196,7 @@ class ColumnHasher(TransformerMixin, BaseEstimator):
         self.alternate_sign = alternate_sign
         self.dtype = dtype
         self.seed = seed
+        self.n_jobs = n_jobs
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -276,15 +291,29 @@ class ColumnHasher(TransformerMixin, BaseEstimator):
         table = as_table(X)
         columns, crosses = self._plan(table)
         self._warn_of_amounts(table, columns)
-        blocks = [
-            self._weave(hashes, values, crosses)
-            for hashes, values, _ in self._read(table, columns, BLOCK // len(crosses))
-        ]
-        indices, data, lengths = zip(*blocks, strict=True) if blocks else ((), (), ())
+        table = _hash_dictionaries(table, columns)
+        parts = self._share(table, len(crosses))
+        members, starts = _flat(crosses)
+        room = np.cumsum([0, *(self._room(part, columns, members, starts) for part in parts)])
+        indices = np.empty(room[-1], self._index_dtype(0))
+        data = np.empty(room[-1], self.dtype)
+
+        def fill(part, start, stop):
+            entries = indices[start:stop], data[start:stop]
+            return self._fill(part, columns, members, starts, *entries)
+
+        lengths = _in_threads(fill, parts, room[:-1], room[1:])
+        n = 0
+        for start, size in zip(room[:-1], map(np.sum, lengths), strict=True):
+            for entries in (memoryview(indices), memoryview(data)):  # as numpy would copy first
+                entries[n : n + size] = entries[start : start + size]
+            n += size
+        indices, data = indices[:n], data[:n]
+        if 2 * n < room[-1]:  # free what is mostly empty
+            indices, data = indices.copy(), data.copy()
+        index_dtype = self._index_dtype(n)
+        indices = indices.astype(index_dtype, copy=False)
         indptr = np.concatenate([[0], *lengths]).cumsum()
-        index_dtype = self._index_dtype(indptr[-1])
-        indices = np.concatenate([np.empty(0, index_dtype), *indices])
-        data = np.concatenate([np.empty(0, self.dtype), *data])
         arrays = get_config().get("sparse_interface") == "sparray"
         to_csr = sparse.csr_array if arrays else sparse.csr_matrix
         shape = (table.num_rows, self.n_features)
@@ -325,17 +354,22 @@ class ColumnHasher(TransformerMixin, BaseEstimator):
         names = {int(index): set() for index in wanted}
         table = as_table(X)
         columns, crosses = self._plan(table)
-        for hashes, values, texts in self._read(table, columns, BLOCK // len(columns)):
+        start = 0
+        for batch in _batches(_hash_dictionaries(table, columns)):
+            hashes, values = self._parts(batch, columns)
             for cross in crosses:
-                found, _, lengths = self._weave(hashes, values, [cross])
-                here = np.isin(found, wanted)
-                rows, found = np.flatnonzero(lengths)[here], found[here]
-                sums = hashes[np.ix_(rows, cross)].sum(axis=1)
+                found = np.empty(batch.num_rows, self._index_dtype(0))
+                lengths = np.empty(batch.num_rows, np.int64)
+                data = np.empty(batch.num_rows, self.dtype)
+                n = self._weave(hashes, values, *_flat([cross]), found, data, lengths)
+                here = np.isin(found[:n], wanted)
+                rows, found = np.flatnonzero(lengths)[here], found[:n][here]
+                sums = hashes[np.ix_(cross, rows)].sum(axis=0)
                 for k in np.unique(sums, return_index=True)[1]:
-                    parts = [
-                        _name(columns[j], hashes[rows[k], j], texts[j], rows[k]) for j in cross
-                    ]
+                    row = table.slice(start + int(rows[k]), 1)
+                    parts = [self._name(columns[j], hashes[j, rows[k]], row) for j in cross]
                     names[int(found[k])].add(" & ".join(parts))
+            start += batch.num_rows
         return {index: sorted(those) for index, those in names.items()}
 
     def get_feature_names_out(self, input_features=None):
@@ -455,48 +489,79 @@ class ColumnHasher(TransformerMixin, BaseEstimator):
                     '"category" for ids.'
                 )
 
-    def _read(self, table, columns, n_rows):
-        """Yield, for some rows at a time, the hashes, values and texts of their columns."""
-        table = spell_dictionaries(table)
-        for batch in table.to_batches(max_chunksize=max(1, n_rows)):
-            hashes = np.empty((batch.num_rows, len(columns)), np.uint64)
-            values = np.ones(hashes.shape)
-            texts = []
-            for j, column in enumerate(columns):
-                array = batch.column(column.name)
-                if column.how == "value":
-                    values[:, j] = as_numbers(array, column, self.dtype)
-                    hashes[:, j] = column.key
-                    missing = np.isnan(values[:, j])
-                    texts.append(None)
-                else:
-                    if column.how == "bin":
-                        bins = _bins(as_numbers(array, column, self.dtype))
-                        array = as_array(bins, column.name)
-                    texts.append(as_texts(array))
-                    hash_texts(*buffers(texts[j]), column.low, column.high, hashes[:, j])
-                    nulls = texts[j].null_count  # mostly 0, and then not worth a look
-                    missing = texts[j].is_null().to_numpy(zero_copy_only=False) if nulls else []
-                hashes[missing, j] = ~column.key
-                values[missing, j] = self.missing == "own"
-            yield hashes, values, texts
+    def _share(self, table, n_crosses):
+        """Return the table in parts of nearly equal sizes, one a thread."""
+        n_threads = 1 if self.n_jobs is None else effective_n_jobs(self.n_jobs)
+        n_rows = table.num_rows
+        n_parts = max(1, min(n_threads, n_rows * n_crosses // BLOCK))
+        edges = (n_rows * part // n_parts for part in range(n_parts + 1))
+        return [table.slice(a, b - a) for a, b in itertools.pairwise(edges)]
 
-    def _weave(self, hashes, values, crosses):
-        """Return the indices and data of CSR rows, and the length of each row."""
-        members = np.array([j for cross in crosses for j in cross], dtype=np.int64)
-        starts = np.cumsum([0, *map(len, crosses)])
-        size = len(hashes) * len(crosses)
-        indices, data = np.empty(size, self._index_dtype(size)), np.empty(size, self.dtype)
-        lengths = np.empty(len(hashes), dtype=np.int64)
+    def _room(self, table, columns, members, starts):
+        """Return how many entries rows may have."""
+        present = np.full(len(columns), table.num_rows)
+        if self.missing == "skip":
+            present -= [table.column(column.name).null_count for column in columns]
+        return np.minimum.reduceat(present[members], starts[:-1]).sum()
+
+    def _fill(self, table, columns, members, starts, indices, data):
+        """Fill the indices and data of rows, without gaps; return the length of each row."""
+        lengths = np.empty(table.num_rows, np.int64)
+        row = n = 0
+        for batch in _batches(table):
+            parts = self._parts(batch, columns)
+            these = lengths[row : row + batch.num_rows]
+            n += self._weave(*parts, members, starts, indices[n:], data[n:], these)
+            row += batch.num_rows
+        return lengths
+
+    def _parts(self, batch, columns):
+        """Return the hashes and the values that rows have in each column; no values are ones."""
+        hashes = np.empty((len(columns), batch.num_rows), np.uint64)
+        skip = self.missing == "skip"
+        is_weighted = skip or any(column.how == "value" for column in columns)
+        values = np.ones(hashes.shape if is_weighted else (0, 0))
+        for j, column in enumerate(columns):
+            array = batch.column(column.name)
+            if column.how == "value":
+                values[j] = as_numbers(array, column, self.dtype)
+                missing = np.isnan(values[j])
+                values[j, missing] = 1.0
+                hashes[j] = np.where(missing, ~column.key, column.key)
+            elif column.how == "bin":
+                bins = _bins(as_numbers(array, column, self.dtype))
+                missing = np.isnan(bins)
+                bins = np.where(missing, 0, bins).astype(np.int64)
+                bins.flags.writeable = False  # one type for numba
+                hash_integers(bins, column.low, column.high, hashes[j])
+                hashes[j, missing] = ~column.key
+            elif is_dictionary(array):
+                look_up(array, hashes[j])
+            else:
+                _hash(array, column, hashes[j])
+            if skip:
+                values[j] *= hashes[j] != ~column.key
+        return hashes, values
+
+    def _weave(self, hashes, values, members, starts, indices, data, lengths):
+        """Fill the first indices and data, and the length of each row; return their number."""
         n_features, alternate_sign = np.uint64(self.n_features), bool(self.alternate_sign)
         weave(hashes, values, members, starts, n_features, alternate_sign, indices, data, lengths)
         n = lengths.sum()
-        indices, data = indices[:n], data[:n]
-        if 2 * n < size:  # free what is mostly empty
-            indices, data = indices.copy(), data.copy()
-        if not np.isfinite(data).all():
+        if values.size and not np.isfinite(data[:n]).all():
             raise ValueError(f"A product or sum of values in a row is too large for {data.dtype}.")
-        return indices, data, lengths
+        return n
+
+    def _name(self, column, part_hash, row):
+        """Return what a row has in a column, for people to read."""
+        array = row.column(column.name)
+        if part_hash == ~column.key:
+            return f"{column.name}=<missing>"
+        if column.how == "value":
+            return column.name
+        if column.how == "bin":
+            return f"{column.name}=bin {_bins(as_numbers(array, column, self.dtype))[0]:.0f}"
+        return f"{column.name}={text_of(array)}"
 
     def _index_dtype(self, n_entries):
         """Return the type of indices that scipy takes as it is."""
@@ -541,11 +606,44 @@ def _bins(numbers):
     return np.where(numbers > 2, 3 + np.floor(np.log(np.maximum(numbers, 2.0)) ** 2), small)
 
 
-def _name(column, part_hash, texts, row):
-    """Return what a row has in a column, for people to read."""
-    if part_hash == ~column.key:
-        return f"{column.name}=<missing>"
-    if texts is None:
-        return column.name
-    text = texts.slice(row, 1).cast("large_binary")[0].as_py().decode(errors="backslashreplace")
-    return f"{column.name}={'bin ' if column.how == 'bin' else ''}{text}"
+def _batches(table):
+    """Return the table in batches whose hashes a cache holds."""
+    return table.to_batches(max_chunksize=max(1, BLOCK // table.num_columns))
+
+
+def _hash_dictionaries(table, columns):
+    """Return the table with hashes in its dictionaries, of all their values once."""
+    by_name = {column.name: column for column in columns}
+
+    def hashes_of(name, values):
+        hashes = np.full(len(values) + 1, ~by_name[name].key)  # the last is of rows without one
+        _hash(values, by_name[name], hashes[:-1])
+        return hashes
+
+    return map_dictionaries(table, hashes_of)
+
+
+def _hash(array, column, hashes):
+    """Fill the hashes of the categories in a column, and of what is missing."""
+    categories = as_categories(array)
+    numbers = integers(categories)
+    if numbers is None:
+        hash_texts(*buffers(categories), column.low, column.high, hashes)
+    else:
+        hash_integers(numbers, column.low, column.high, hashes)
+    if categories.null_count:
+        hashes[nulls(categories)] = ~column.key
+
+
+def _flat(crosses):
+    """Return the members of all crosses, and where each begins and the last ends."""
+    members = np.array([j for cross in crosses for j in cross], dtype=np.int64)
+    return members, np.cumsum([0, *map(len, crosses)])
+
+
+def _in_threads(function, *arguments):
+    """Return the results of calls that run at the same time."""
+    if len(arguments[0]) == 1:
+        return list(map(function, *arguments))
+    with ThreadPoolExecutor(len(arguments[0])) as threads:
+        return list(threads.map(function, *arguments))

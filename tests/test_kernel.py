@@ -173,8 +173,10 @@ def count():
 __main__.main()
 before = count()
 table = {name: np.arange(100).astype(str) for name in "abc"}
+table |= {"ids": np.arange(100), "flags": np.arange(100) > 50, "counts": np.arange(100)}
 dense = np.random.default_rng(0).normal(size=(100, 5))
-for X in (ColumnHasher(2**10).transform(table), dense, sparse.csr_array(dense, dtype=np.float32)):
+hasher = ColumnHasher(2**10, numeric={"counts": "bin"})
+for X in (hasher.transform(table), dense, sparse.csr_array(dense, dtype=np.float32)):
     FtrlRegressor(random_state=0).fit(X, dense[:, 0]).predict(X)
     for n_classes in (2, 3):
         model = FtrlClassifier(random_state=0).fit(X, np.arange(100) % n_classes)

@@ -5,13 +5,15 @@ import io
 import itertools
 import math
 import pickle
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
+from joblib import cpu_count, parallel_config
 from oracle import assert_equal, mixed_columns
 from scipy import sparse
 from sklearn import config_context
@@ -235,6 +237,18 @@ def test_texts_are_hashed_as_by_scikit_learn(texts, low, high):
     assert (hashes >> 32).tolist() == expected[1]
 
 
+@given(st.lists(st.integers(-(2**63), 2**63 - 1)), st.integers(0, 2**32 - 1))
+@example([0, -(2**63), 2**63 - 1, -1, 9, 10], 7)
+def test_whole_numbers_are_hashed_as_their_digits(numbers, seed):
+    hashes = np.empty(len(numbers), np.uint64)
+    _hashing.hash_integers(np.array(numbers, np.int64), np.uint64(seed), np.uint64(1), hashes)
+    expected = [
+        [murmurhash3_32(str(number), s, positive=True) for number in numbers] for s in (seed, 1)
+    ]
+    assert (hashes % 2**32).tolist() == expected[0]
+    assert (hashes >> 32).tolist() == expected[1]
+
+
 def test_the_hash_is_that_of_the_first_release():
     """A model is of no use if this changes. The numbers are those of the reference."""
     table = {"site": ["news", "Köln", ""], "ad": [7, None, -1], "n": [0.5, 3, 1e300]}
@@ -253,6 +267,69 @@ def test_many_rows_are_made_block_by_block(columns, monkeypatch):
     X = hasher.transform(columns)
     monkeypatch.setattr(preprocessing, "BLOCK", 30)
     assert_equal(hasher.transform(columns), X)
+
+
+@pytest.fixture
+def small_blocks(monkeypatch):
+    """Blocks of few rows, of which even small tables have many, and threads for them."""
+    monkeypatch.setattr(preprocessing, "BLOCK", 10)
+
+
+@pytest.mark.parametrize("missing", ["own", "skip"])
+@pytest.mark.parametrize("interactions", [None, 2])
+def test_any_number_of_threads_gives_the_same_bits(small_blocks, missing, interactions):
+    rng = np.random.default_rng(0)
+    table = {"a": rng.integers(9, size=97), "b": rng.normal(size=97), "c": rng.normal(size=97)}
+    table = pd.DataFrame(table).mask(rng.random((97, 3)) < 0.3)
+    table["d"] = pd.Series(rng.choice(["x", "y", None], size=97), dtype="category")
+    params = {"missing": missing, "interactions": interactions}
+    hasher = ColumnHasher(20, numeric={"b": "value", "c": "bin"}, alternate_sign=True, **params)
+    X = hasher.transform(table)
+    assert_canonical(X)
+    for n_jobs in (1, 2, 3, 50, -1):
+        assert_equal(hasher.set_params(n_jobs=n_jobs).transform(table), X)
+
+
+@pytest.mark.parametrize(("n_jobs", "n_threads"), [(2, 2), (4, 4), (-1, cpu_count())])
+def test_a_thread_has_a_part_of_the_rows(small_blocks, monkeypatch, n_jobs, n_threads):
+    sizes = []
+    fill = ColumnHasher._fill
+
+    def spy(self, table, *arguments):
+        sizes.append(table.num_rows)
+        return fill(self, table, *arguments)
+
+    monkeypatch.setattr(ColumnHasher, "_fill", spy)
+    ColumnHasher(n_jobs=n_jobs).transform({"a": range(5000)})
+    assert len(sizes) == n_threads
+    assert sum(sizes) == 5000
+    assert max(sizes) - min(sizes) <= 1
+    sizes.clear()
+    ColumnHasher(n_jobs=n_jobs).transform({"a": range(9)})  # less than a block
+    assert sizes == [9]
+
+
+def test_none_is_one_thread_under_parallel_config_too(small_blocks, monkeypatch):
+    monkeypatch.setattr(preprocessing, "ThreadPoolExecutor", None)
+    with parallel_config("threading", n_jobs=2):
+        ColumnHasher().transform({"a": range(99)})
+
+
+def test_an_error_in_a_thread_is_raised(small_blocks):
+    amounts = np.r_[np.ones(70), np.inf]
+    with pytest.raises(ValueError, match="Column 'price' has a number that is infinite"):
+        ColumnHasher(numeric="value", n_jobs=3).transform({"price": amounts})
+
+
+@pytest.mark.compiled
+def test_interactions_of_what_is_missing_and_left_out_take_no_memory():
+    table = {f"c{j}": pa.nulls(2000, pa.string()) for j in range(30)} | {"c0": ["x"] * 2000}
+    tracemalloc.start()
+    X = ColumnHasher(interactions=3, missing="skip").transform(table)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert X.nnz == 2000
+    assert peak < 10e6  # of 4525 combinations 109 MB
 
 
 # What is a feature.
@@ -410,6 +487,8 @@ BAD_PARAMS = [
     ({"dtype": int}, "dtype"),
     ({"seed": -1}, "seed"),
     ({"seed": 2**32}, "seed"),
+    ({"n_jobs": 0}, "n_jobs"),
+    ({"n_jobs": 1.5}, "n_jobs"),
 ]
 
 
