@@ -297,6 +297,13 @@ def test_a_local_copy_pickles_and_goes_on_learning(client):
     assert model.t_ == 3 * 60
 
 
+def test_a_local_copy_that_learns_leaves_the_model_as_it_is(client):
+    model = DaskFtrlClassifier(**NUMBERS).fit(*placed(client, [rows(0)]))
+    before = pickle.loads(pickle.dumps(model.to_local()))
+    model.to_local().partial_fit(*rows(1))
+    assert_same(model, before)
+
+
 def test_clones_keep_parameters_and_client_and_nothing_learned(client):
     model = DaskFtrlRegressor(l1=0.5, client=client).fit(*placed(client, [rows(0)]))
     copied = clone(model)
