@@ -57,10 +57,10 @@ def rows(seed, n_rows=60):
 
 
 def placed(client, parts):
-    """Return futures of X and y: partitions that lie on the two workers in turn."""
+    """Return futures of X and y: partitions that lie on the workers in turn."""
     workers = sorted(client.nthreads())  # asked now: scheduler_info may be of a moment ago
     at = [
-        {"workers": workers[k % 2], "allow_other_workers": True, "pure": False}
+        {"workers": workers[k % len(workers)], "allow_other_workers": True, "pure": False}
         for k in range(len(parts))
     ]
     return tuple(
@@ -69,13 +69,13 @@ def placed(client, parts):
     )
 
 
-def by_hand(parts, n_rounds, start):
-    """Return the model of two workers that hold the parts in turn."""
+def by_hand(parts, n_rounds, start, n_workers=2):
+    """Return the model of workers that hold the parts in turn."""
     for _ in range(n_rounds):
-        models = [copy.deepcopy(start), copy.deepcopy(start)]
+        models = [copy.deepcopy(start) for _ in range(n_workers)]
         for k, (X, y) in enumerate(parts):
             if X.shape[0]:
-                models[k % 2].partial_fit(X, y)
+                models[k % n_workers].partial_fit(X, y)
         start = merge(models, start=start)
     return start
 
@@ -159,12 +159,18 @@ def test_every_kind_of_collection_is_learned_and_predicted(client, collection):
     np.testing.assert_array_equal(model.predict(rows_), expected)
 
 
-def test_sample_weights_go_with_their_rows(client):
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+@pytest.mark.parametrize("Distributed", [DaskFtrlClassifier, DaskFtrlRegressor])
+def test_sample_weights_go_with_their_rows(client, Distributed, method):
     X, y = rows(0)
     weights = np.arange(60) % 3
     chunks, targets = as_csr_chunks(X, y)
-    weighted = DaskFtrlClassifier(**NUMBERS).fit(chunks, targets, da.from_array(weights, 20))
-    assert weighted.t_ == 3 * np.count_nonzero(weights)
+    model = Distributed(**NUMBERS, n_rounds=1)
+    known = (
+        {"classes": [0, 1]} if (Distributed, method) == (DaskFtrlClassifier, "partial_fit") else {}
+    )
+    getattr(model, method)(chunks, targets, sample_weight=da.from_array(weights, 20), **known)
+    assert model.t_ == np.count_nonzero(weights)
 
 
 def test_empty_partitions_one_class_and_other_dtypes_are_learned(client):
@@ -271,6 +277,17 @@ def test_partial_fit_goes_on_with_the_parameters_of_now(client):
     model.set_params(l1=0.5).partial_fit(*placed(client, [(X, y)]))
     local = FtrlClassifier(**NUMBERS).partial_fit(X, y, classes=[0, 1])
     assert_same(model, local.set_params(l1=0.5).partial_fit(X, y))
+
+
+def test_partial_fit_that_fails_leaves_the_model_as_it_was(client):
+    X, y = rows(0)
+    model = DaskFtrlClassifier(**NUMBERS).fit(*placed(client, [(X, y)]))
+    before = model.to_local()
+    model.set_params(l1=0.5)
+    with pytest.raises(ValueError, match="unseen labels"):
+        model.partial_fit(*placed(client, [(X, y), (X, y + 1)]))
+    assert_same(model, before)
+    assert model.to_local().get_params() == before.get_params()
 
 
 def test_partial_fit_of_no_rows_to_learn_changes_nothing_learned(client):
@@ -483,6 +500,31 @@ def test_workers_that_are_all_paused_in_a_round_are_an_error(no_workers, monkeyp
     with pytest.raises(TimeoutError, match="Partitions cannot be run, all of 3"):
         model.fit(*as_csr_chunks(*rows(0)))
     assert not hasattr(model, "coef_")
+
+
+@pytest.mark.parametrize("nothing", ["zeros", "weights of zero"])
+def test_rows_that_teach_nothing_do_not_resolve_auto(no_workers, nothing):
+    X, y = rows(0)
+    weights = [np.zeros(60) if nothing == "weights of zero" else np.ones(60), np.ones(60)]
+    first = X.astype(np.float32) * (nothing == "weights of zero")
+    no_workers.cluster.scale(1)  # one, as it must not remember
+    model = DaskFtrlClassifier(n_rounds=1, client=no_workers).fit(
+        [dask.delayed(first), dask.delayed(X)],
+        [dask.delayed(y)] * 2,
+        [dask.delayed(weight) for weight in weights],
+    )
+    expected = FtrlClassifier().partial_fit(X, y, classes=[0, 1])
+    assert (model.learning_rate_, model.beta_) == (expected.learning_rate_, expected.beta_)
+    assert model.coef_.dtype == np.float64
+
+
+@pytest.mark.parametrize("n_workers", [1, 3])
+def test_every_worker_counts_however_many_there_are(no_workers, n_workers):
+    parts = [rows(seed) for seed in range(6)]
+    no_workers.cluster.scale(n_workers)
+    no_workers.wait_for_workers(n_workers, timeout=60)
+    model = DaskFtrlClassifier(**NUMBERS, client=no_workers).fit(*placed(no_workers, parts))
+    assert_same(model, by_hand(parts, 3, untrained(), n_workers))
 
 
 @pytest.mark.parametrize("seconds", [60.0, None])
