@@ -365,7 +365,7 @@ def test_a_worker_killed_in_a_round_changes_nothing(mortal, kill_once):
     parts = [rows(seed) for seed in range(4)]
     X, y = placed(mortal, parts)
     killed = kill_once()
-    model = DaskFtrlClassifier(**NUMBERS).fit(X, y)
+    model = DaskFtrlClassifier(**NUMBERS, no_workers_timeout=60.0).fit(X, y)
     assert killed.exists()
     assert_same(model, by_hand(parts, 3, untrained()))
 
@@ -561,6 +561,13 @@ def test_data_that_cannot_be_learned_is_refused(client, arguments, error, messag
     model = DaskFtrlClassifier()
     with pytest.raises(error, match=message):
         model.fit(*arguments(*rows(0)))
+    assert not hasattr(model, "coef_")
+
+
+def test_rows_without_weight_are_no_rows_to_fit(client):
+    model = DaskFtrlClassifier(**NUMBERS)
+    with pytest.raises(ValueError, match="No partition has a row"):
+        model.fit(*as_delayed(*rows(0)), [dask.delayed(np.zeros(20))] * 3)
     assert not hasattr(model, "coef_")
 
 
