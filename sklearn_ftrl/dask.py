@@ -1,6 +1,8 @@
 """The estimators of a dask.distributed cluster: rows are learned on the workers that hold them."""
 
 import copy
+import functools
+import time
 from collections import defaultdict
 from numbers import Integral, Real
 from typing import Any, ClassVar
@@ -8,9 +10,10 @@ from typing import Any, ClassVar
 import dask
 import dask.array as da
 import numpy as np
-from distributed import Future, get_client, wait
-from distributed.client import FutureCancelledError
+from distributed import CancelledError, Future, get_client, wait
 from sklearn.base import BaseEstimator, is_classifier
+from sklearn.metrics import mean_squared_error
+from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _num_samples, check_is_fitted
@@ -32,6 +35,7 @@ class _DaskFtrl(BaseEstimator):
     _parameter_constraints: ClassVar[dict] = {
         "learning_rate": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
         "n_rounds": [Interval(Integral, 1, None, closed="left")],
+        "no_workers_timeout": [Interval(Real, 0, None, closed="neither"), None],
     }
 
     def __sklearn_is_fitted__(self):
@@ -60,33 +64,28 @@ class _DaskFtrl(BaseEstimator):
         """Return an estimator of one process with these parameters."""
         self._validate_params()
         params = self.get_params(deep=False)
-        del params["n_rounds"], params["client"]
+        for name in ["n_rounds", "no_workers_timeout", "client"]:
+            del params[name]
         local = self._Local(**params)
         local._validate_params()
         return local
 
     def _fit(self, X, y, sample_weight, local, n_rounds, classes=None):
         """Learn the partitions in rounds that start from a local estimator, new or fitted."""
-        columns = [_partitions(X, "X"), _partitions(y, "y")]
-        if sample_weight is not None:
-            columns.append(_partitions(sample_weight, "sample_weight"))
-        sizes = list(map(len, columns))
-        if len(set(sizes)) > 1 or not sizes[0]:
-            raise ValueError(f"X, y and sample_weight need the same partitions, got {sizes}.")
-        client = self.client or get_client()
-        parts = client.compute([dask.delayed(tuple)(row) for row in zip(*columns, strict=True)])
-        wait(parts)
-        if classes is None and is_classifier(local) and not hasattr(local, "_learner"):
-            labels = [found for found in client.gather(client.map(_labels, parts)) if found.size]
+        job = _Job(self, X, y, sample_weight)
+        parts = job.start(dask.delayed(tuple))
+        if classes is None and is_classifier(local) and _is_new(local):
+            labels = job.gather(job.client.map(_labels, parts))
+            labels = [found for found in labels if found.size]
             classes = np.unique(np.concatenate(labels)) if labels else None
         groups = defaultdict(list)
-        holders = client.who_has(parts)
+        holders = job.client.who_has(parts)
         for part in parts:
             groups[min(holders.get(part.key, ()), default=None)].append(part)
         try:
-            self._local = _rounds(client, parts, groups, local, classes, n_rounds).result()
-        except FutureCancelledError:  # a worker took the only copy of the start with it
-            self._local = _rounds(client, parts, groups, local, classes, n_rounds).result()
+            self._local = _rounds(job, groups, local, classes, n_rounds)
+        except CancelledError:  # a worker took the only copy of the start with it
+            self._local = _rounds(job, groups, local, classes, n_rounds)
         return self
 
     def _partial_fit(self, X, y, sample_weight, classes=None):
@@ -95,6 +94,16 @@ class _DaskFtrl(BaseEstimator):
         if self.__sklearn_is_fitted__():
             local = copy.copy(self._local).set_params(**local.get_params(deep=False))
         return self._fit(X, y, sample_weight, local, 1, classes)
+
+    def _judged(self, judge, X, y, sample_weight):
+        """Return the numbers by which a function judges the partitions, as columns."""
+        check_is_fitted(self)
+        job = _Job(self, X, y, sample_weight)
+        parts = job.start(functools.partial(dask.delayed(judge), job.send(self._local)))
+        numbers = [found for found in job.gather(parts) if found]
+        if not numbers:
+            raise ValueError("No partition has a row with a weight above 0.")
+        return np.transpose(numbers)
 
     def _lazily(self, method, X, dtype, *shape):
         """Return the results of a method of the local estimator as a dask array."""
@@ -115,20 +124,25 @@ class _DaskFtrl(BaseEstimator):
 class DaskFtrlClassifier(_DaskFtrl):
     """FtrlClassifier that learns on the workers of a dask.distributed cluster.
 
-    In each round all workers start from the same model, each learns the partitions it holds,
-    in place, and what they have learned is merged, as ``sklearn_ftrl.merge`` does.
-    The partitions stay where they are: a worker is sent the state, no rows.
+    Learning goes in rounds. All workers start from the same model, each worker learns the
+    partitions that it holds, and their models are merged, as by ``sklearn_ftrl.merge``.
+    Partitions stay where they are: a worker is sent the state, not rows.
 
     Parameters
     ----------
     loss, learning_rate, learning_rate_power, initial_accumulator_value, beta, l1, l2, \
     l2_shrinkage, clipvalue, clipnorm, global_clipnorm, fit_intercept, penalize_intercept, \
     class_weight, n_jobs : see FtrlClassifier
-        "auto" is resolved once, by the first partition that has a row to learn from. The
-        learning rate is no callable, and class_weight not "balanced". ``n_jobs`` are threads
-        of each worker.
+        The first partition with a row to learn from resolves "auto", once. Not supported:
+        a callable ``learning_rate`` and ``class_weight="balanced"``. ``n_jobs`` are threads of
+        each worker.
     n_rounds : int, default=3
-        How often ``fit`` learns and merges all partitions. ``partial_fit`` does once.
+        Rounds that ``fit`` makes, 1 or more. ``partial_fit`` makes one.
+    no_workers_timeout : float or None, default=300.0
+        Seconds, more than 0, that a partition may find no worker before ``fit``,
+        ``partial_fit`` and ``score`` raise a TimeoutError that names it. Time in which a
+        worker loads or learns does not count. None waits for ever: for a cluster whose workers
+        start hours later.
     client : distributed.Client or None, default=None
         The cluster. None: that of the client made last.
 
@@ -136,7 +150,7 @@ class DaskFtrlClassifier(_DaskFtrl):
     ----------
     classes_, coef_, intercept_, z_, n_, intercept_z_, intercept_n_, learning_rate_, beta_, \
     t_, n_features_in_, feature_names_in_ : see FtrlClassifier
-        ``t_`` counts all rows, in each round.
+        ``t_`` counts every row once a round.
 
     See Also
     --------
@@ -144,10 +158,12 @@ class DaskFtrlClassifier(_DaskFtrl):
 
     Notes
     -----
-    Partitions are learned in the order in which a worker holds them, and where they lie
-    is decided by Dask: the same placement gives the same bits. If a worker dies, Dask loads its
-    partitions elsewhere and they are learned there, as the same part: the model is the same.
-    What cannot be loaded again is an error.
+    Dask decides which worker holds a partition. The same placement gives the same bits.
+
+    If a worker dies, Dask loads its partitions elsewhere. They are learned there as the same
+    part, and the model is the same. A partition that cannot be loaded again is an error: a
+    RuntimeError where its data is lost (it was scattered), a TimeoutError after
+    ``no_workers_timeout`` where it is bound to the worker that died.
 
     Examples
     --------
@@ -156,10 +172,13 @@ class DaskFtrlClassifier(_DaskFtrl):
     >>> from sklearn_ftrl.dask import DaskFtrlClassifier
     >>> X = da.random.default_rng(0).normal(size=(4000, 10), chunks=(1000, 10))
     >>> y = (X[:, 0] > 0).astype(int)
-    >>> with Client(processes=False, n_workers=1, dashboard_address=None) as client:
+    >>> with Client(processes=False, n_workers=1, dashboard_address=":0") as client:
     ...     model = DaskFtrlClassifier(client=client).fit(X, y)
-    ...     accuracy = (model.predict(X) == y).mean().compute()
-    >>> bool(accuracy > 0.95)
+    ...     labels = model.predict(X).compute()
+    ...     accuracy = model.score(X, y)
+    >>> labels.shape
+    (4000,)
+    >>> accuracy > 0.95
     True
     >>> model.to_local()
     FtrlClassifier()
@@ -186,6 +205,7 @@ class DaskFtrlClassifier(_DaskFtrl):
         class_weight=None,
         n_jobs=None,
         n_rounds=3,
+        no_workers_timeout=300.0,
         client=None,
     ):
         self.loss = loss
@@ -204,10 +224,11 @@ class DaskFtrlClassifier(_DaskFtrl):
         self.class_weight = class_weight
         self.n_jobs = n_jobs
         self.n_rounds = n_rounds
+        self.no_workers_timeout = no_workers_timeout
         self.client = client
 
     def fit(self, X, y, sample_weight=None):
-        """Learn all partitions in ``n_rounds`` passes; forget what was learned before.
+        """Learn all partitions in ``n_rounds`` rounds; forget what was learned before.
 
         Parameters
         ----------
@@ -222,13 +243,26 @@ class DaskFtrlClassifier(_DaskFtrl):
         Returns
         -------
         self : object
-            The estimator. If a worker raises an error or data is lost with one, the error is
-            raised here and the estimator is as it was before.
+            The estimator.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If a parameter, an argument or a partition is not valid.
+        RuntimeError
+            If the data of partitions is lost: a worker that held the only copy is gone.
+        TimeoutError
+            If partitions find no worker for ``no_workers_timeout`` seconds.
+
+        Notes
+        -----
+        After an error, also one that a worker raises while it loads a partition, the
+        estimator is as it was before.
         """
         return self._fit(X, y, sample_weight, self._new(), self.n_rounds)
 
     def partial_fit(self, X, y, classes=None, sample_weight=None):
-        """Learn all partitions once, and merge; call it again with the next ones.
+        """Learn all partitions in one round; call it again with the next ones.
 
         Parameters
         ----------
@@ -237,14 +271,15 @@ class DaskFtrlClassifier(_DaskFtrl):
         y : dask array, dask Series, or list of delayed objects or futures
             Their class labels.
         classes : array-like of shape (n_classes,), default=None
-            All labels that will ever come. Required in the first call.
+            All labels that will ever come. Required in the first call, and the same in
+            later ones if given.
         sample_weight : dask array, dask Series, or list of such, default=None
             Factors, 0 or more, of each row's loss.
 
         Returns
         -------
         self : object
-            The estimator, as after ``fit``.
+            The estimator. It raises what ``fit`` raises.
         """
         if classes is None and not self.__sklearn_is_fitted__():
             raise ValueError("classes must be passed on the first call to partial_fit.")
@@ -267,7 +302,7 @@ class DaskFtrlClassifier(_DaskFtrl):
         return self._lazily("predict", X, self.classes_.dtype)
 
     def decision_function(self, X):
-        """Return the linear predictor, lazily.
+        """Return the decision function, lazily.
 
         Parameters
         ----------
@@ -300,21 +335,55 @@ class DaskFtrlClassifier(_DaskFtrl):
         check_is_fitted(self)
         return self._lazily("predict_proba", X, np.dtype(float), self.classes_.size)
 
+    def score(self, X, y, sample_weight=None):
+        """Return the accuracy, computed where the partitions are.
+
+        A worker sends back two numbers a partition; predictions stay with it.
+
+        Parameters
+        ----------
+        X : dask array, dask DataFrame, or list of delayed objects or futures
+            Rows to predict.
+        y : dask array, dask Series, or list of delayed objects or futures
+            Their class labels, in the same partitions.
+        sample_weight : dask array, dask Series, or list of such, default=None
+            Factors, 0 or more, of each row.
+
+        Returns
+        -------
+        score : float
+            As from ``FtrlClassifier.score``: the weighted share of rows predicted right, 0 to 1.
+
+        Raises
+        ------
+        ValueError
+            If no row has a weight above 0, or arguments are not valid.
+        RuntimeError, TimeoutError
+            If partitions are lost, or find no worker, as in ``fit``.
+        """
+        weights, accuracies = self._judged(_accuracy, X, y, sample_weight)
+        return float(np.average(accuracies, weights=weights))
+
 
 class DaskFtrlRegressor(_DaskFtrl):
     """FtrlRegressor that learns on the workers of a dask.distributed cluster.
 
-    How it does so is said in ``DaskFtrlClassifier``.
+    It learns in rounds, as ``DaskFtrlClassifier`` does.
 
     Parameters
     ----------
     loss, learning_rate, learning_rate_power, initial_accumulator_value, beta, l1, l2, \
     l2_shrinkage, clipvalue, clipnorm, global_clipnorm, fit_intercept, penalize_intercept, \
     epsilon, quantile, n_jobs : see FtrlRegressor
-        "auto" is resolved once, by the first partition that has a row to learn from. The
-        learning rate is no callable. ``n_jobs`` are threads of each worker.
+        The first partition with a row to learn from resolves "auto", once. Not supported:
+        a callable ``learning_rate``. ``n_jobs`` are threads of each worker.
     n_rounds : int, default=3
-        How often ``fit`` learns and merges all partitions. ``partial_fit`` does once.
+        Rounds that ``fit`` makes, 1 or more. ``partial_fit`` makes one.
+    no_workers_timeout : float or None, default=300.0
+        Seconds, more than 0, that a partition may find no worker before ``fit``,
+        ``partial_fit`` and ``score`` raise a TimeoutError that names it. Time in which a
+        worker loads or learns does not count. None waits for ever: for a cluster whose workers
+        start hours later.
     client : distributed.Client or None, default=None
         The cluster. None: that of the client made last.
 
@@ -322,7 +391,7 @@ class DaskFtrlRegressor(_DaskFtrl):
     ----------
     coef_, intercept_, z_, n_, intercept_z_, intercept_n_, learning_rate_, beta_, t_, \
     n_features_in_, feature_names_in_ : see FtrlRegressor
-        ``t_`` counts all rows, in each round.
+        ``t_`` counts every row once a round.
 
     See Also
     --------
@@ -334,7 +403,7 @@ class DaskFtrlRegressor(_DaskFtrl):
     >>> from distributed import Client
     >>> from sklearn_ftrl.dask import DaskFtrlRegressor
     >>> X = da.random.default_rng(0).normal(size=(4000, 10), chunks=(1000, 10))
-    >>> with Client(processes=False, n_workers=1, dashboard_address=None) as client:
+    >>> with Client(processes=False, n_workers=1, dashboard_address=":0") as client:
     ...     model = DaskFtrlRegressor(client=client).fit(X, X[:, 0])
     >>> round(float(model.coef_[0]), 2)
     1.0
@@ -362,6 +431,7 @@ class DaskFtrlRegressor(_DaskFtrl):
         quantile=0.5,
         n_jobs=None,
         n_rounds=3,
+        no_workers_timeout=300.0,
         client=None,
     ):
         self.loss = loss
@@ -381,10 +451,11 @@ class DaskFtrlRegressor(_DaskFtrl):
         self.quantile = quantile
         self.n_jobs = n_jobs
         self.n_rounds = n_rounds
+        self.no_workers_timeout = no_workers_timeout
         self.client = client
 
     def fit(self, X, y, sample_weight=None):
-        """Learn all partitions in ``n_rounds`` passes; forget what was learned before.
+        """Learn all partitions in ``n_rounds`` rounds; forget what was learned before.
 
         Parameters
         ----------
@@ -399,13 +470,26 @@ class DaskFtrlRegressor(_DaskFtrl):
         Returns
         -------
         self : object
-            The estimator. If a worker raises an error or data is lost with one, the error is
-            raised here and the estimator is as it was before.
+            The estimator.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If a parameter, an argument or a partition is not valid.
+        RuntimeError
+            If the data of partitions is lost: a worker that held the only copy is gone.
+        TimeoutError
+            If partitions find no worker for ``no_workers_timeout`` seconds.
+
+        Notes
+        -----
+        After an error, also one that a worker raises while it loads a partition, the
+        estimator is as it was before.
         """
         return self._fit(X, y, sample_weight, self._new(), self.n_rounds)
 
     def partial_fit(self, X, y, sample_weight=None):
-        """Learn all partitions once, and merge; call it again with the next ones.
+        """Learn all partitions in one round; call it again with the next ones.
 
         Parameters
         ----------
@@ -419,7 +503,7 @@ class DaskFtrlRegressor(_DaskFtrl):
         Returns
         -------
         self : object
-            The estimator, as after ``fit``.
+            The estimator. It raises what ``fit`` raises.
         """
         return self._partial_fit(X, y, sample_weight)
 
@@ -437,6 +521,102 @@ class DaskFtrlRegressor(_DaskFtrl):
             As from ``FtrlRegressor``.
         """
         return self._lazily("predict", X, np.dtype(float))
+
+    def score(self, X, y, sample_weight=None):
+        """Return the coefficient of determination, R2, computed where the partitions are.
+
+        A worker sends back four numbers a partition; predictions stay with it.
+
+        Parameters
+        ----------
+        X : dask array, dask DataFrame, or list of delayed objects or futures
+            Rows to predict.
+        y : dask array, dask Series, or list of delayed objects or futures
+            Their target values, in the same partitions.
+        sample_weight : dask array, dask Series, or list of such, default=None
+            Factors, 0 or more, of each row.
+
+        Returns
+        -------
+        score : float
+            As from ``FtrlRegressor.score``: at most 1; 0 if no better than the weighted mean of y.
+
+        Raises
+        ------
+        ValueError
+            If no row has a weight above 0, or arguments are not valid.
+        RuntimeError, TimeoutError
+            If partitions are lost, or find no worker, as in ``fit``.
+        """
+        weights, errors, means, variances = self._judged(_moments, X, y, sample_weight)
+        error = np.average(errors, weights=weights)
+        variance = np.average(variances + (means - _mean(means, weights)) ** 2, weights=weights)
+        if variance == 0:
+            return float(error == 0)  # as r2_score
+        return float(1 - error / variance)
+
+
+class _Job:
+    """Partitions on a cluster, the tasks that take them, and how long these may find no worker."""
+
+    def __init__(self, estimator, X, y, sample_weight):
+        columns = [_partitions(X, "X"), _partitions(y, "y")]
+        if sample_weight is not None:
+            columns.append(_partitions(sample_weight, "sample_weight"))
+        sizes = list(map(len, columns))
+        if len(set(sizes)) > 1 or not sizes[0]:
+            raise ValueError(f"X, y and sample_weight need the same partitions, got {sizes}.")
+        self.rows = list(zip(*columns, strict=True))
+        self.client = estimator.client or get_client()
+        self.timeout = estimator.no_workers_timeout
+
+    def send(self, model):
+        """Return a future of a model that all workers have."""
+        timeout = np.inf if self.timeout is None else self.timeout
+        return self.client.scatter(model, hash=False, broadcast=True, timeout=timeout)
+
+    def start(self, task):
+        """Return futures of a task for each partition that have ended."""
+        self.parts = self.client.compute([task(row) for row in self.rows])
+        self.wait(self.parts)
+        return self.parts
+
+    def gather(self, futures):
+        """Return the results of tasks that take the partitions."""
+        self.wait(futures)
+        return self.client.gather(futures)
+
+    def wait(self, futures):
+        """Wait for tasks; raise an error that names the partitions if they can never be run."""
+        keys = [future.key for future in [*self.parts, *futures]]
+        blocked_since = {}
+        while True:
+            try:
+                with self.client.as_current():
+                    wait(futures, self.timeout and min(self.timeout, 1.0))
+                return
+            except CancelledError as error:
+                gone = [k for k, part in enumerate(self.parts) if part.cancelled()]
+                if not gone:
+                    raise
+                lost = [k for k in gone if any(map(_is_lost, self.rows[k]))]
+                raise RuntimeError(
+                    f"Partitions are lost, {lost or 'some'} of {len(self.parts)}: Dask has "
+                    "cancelled the futures of their data, as it does where a worker goes with the "
+                    "only copy. Scattered data cannot be loaded again; delayed objects and files "
+                    "can."
+                ) from error
+            except TimeoutError:
+                now = time.monotonic()
+                blocked = self.client.run_on_scheduler(_blocked, keys)
+                blocked_since = {key: blocked_since.get(key, now) for key in blocked}
+            if now - min(blocked_since.values(), default=now) >= self.timeout:
+                stuck = [k for k, part in enumerate(self.parts) if part.key in blocked]
+                raise TimeoutError(
+                    f"Partitions cannot be run, {stuck or 'all'} of {len(self.parts)}: for "
+                    f"no_workers_timeout={self.timeout} seconds no worker may take them. Those "
+                    "that they are bound to are gone, or none is running."
+                )
 
 
 def _partitions(data, name):
@@ -456,9 +636,32 @@ def _partitions(data, name):
     return parts
 
 
+def _is_lost(data):
+    """Return whether data is a future that Dask has cancelled."""
+    return isinstance(data, Future) and data.cancelled()
+
+
+def _blocked(keys, dask_scheduler):
+    """Return which tasks wait for one that no worker may run."""
+    blocked = set(dask_scheduler.unrunnable)
+    if not dask_scheduler.running:
+        blocked.update(dask_scheduler.queued)
+    tasks = list(blocked)
+    while tasks:
+        waiters = (tasks.pop().waiters or set()) - blocked
+        blocked |= waiters
+        tasks += waiters
+    return {task.key for task in blocked}.intersection(keys)
+
+
 def _labels(part):
     """Return the classes of a partition."""
     return distinct(as_labels(part[1]))
+
+
+def _is_new(local):
+    """Return whether an estimator of one process has never seen a row."""
+    return not hasattr(local, "_learner")
 
 
 def _resolved(model, part, classes):
@@ -467,7 +670,7 @@ def _resolved(model, part, classes):
     if not _num_samples(X):
         return model
     known = {} if classes is None else {"classes": classes}
-    begins = not hasattr(model, "_learner") or model.t_ == 0
+    begins = _is_new(model) or model.t_ == 0
     model, _ = model._prepared(X, y, *sample_weight, **known)
     if begins:
         model._learner = model._blank(model._learner)
@@ -477,26 +680,26 @@ def _resolved(model, part, classes):
 
 def _waits(model):
     """Return whether a model needs more rows, and whether it has seen a row at all."""
-    seen = hasattr(model, "_learner") and (model._learner.scales or not model._uses_auto())
+    seen = not _is_new(model) and (model._learner.scales or not model._uses_auto())
     return not seen or model._waits_for_rows(), bool(seen)
 
 
-def _rounds(client, parts, groups, local, classes, n_rounds):
-    """Return a future of the model after all rounds from a local estimator."""
-    start = client.scatter(local, hash=False, broadcast=True)
-    for part in parts:
-        start = client.submit(_resolved, start, part, classes)
-        waits, seen = client.submit(_waits, start).result()
+def _rounds(job, groups, local, classes, n_rounds):
+    """Return the model after all rounds from a local estimator."""
+    start = job.send(local)
+    for part in job.parts:
+        start = job.client.submit(_resolved, start, part, classes)
+        [(waits, seen)] = job.gather([job.client.submit(_waits, start)])
         if not waits:
             break
-    if not seen:
-        if hasattr(local, "_learner"):
-            return start
+    if seen:
+        start = job.client.submit(_ready, start)
+        for _ in range(n_rounds):
+            start = _round(job.client, start, groups)
+    elif _is_new(local):
         raise ValueError("No partition has a row with a weight above 0.")
-    start = client.submit(_ready, start)
-    for _ in range(n_rounds):
-        start = _round(client, start, groups)
-    return start
+    [model] = job.gather([start])
+    return model
 
 
 def _ready(model):
@@ -538,3 +741,33 @@ def _merged(start, sums):
 def _called(method, model, X, dtype, shape):
     """Return the result of a method, with no rows for no rows."""
     return getattr(model, method)(X) if _num_samples(X) else np.empty((0, *shape), dtype)
+
+
+def _accuracy(model, part):
+    """Return the weight and the accuracy of a partition; nothing without weight."""
+    X, y, *_ = part
+    weights = _weights(part)
+    return (weights.sum(), model.score(X, y, weights)) if weights.any() else ()
+
+
+def _moments(model, part):
+    """Return weight, mean squared error, and mean and variance of y; nothing without weight."""
+    X, y, *_ = part
+    weights = _weights(part)
+    if not weights.any():
+        return ()
+    error = mean_squared_error(y, model.predict(X), sample_weight=weights)
+    y = column_or_1d(y, dtype=float)
+    mean = _mean(y, weights)
+    return weights.sum(), error, mean, np.average((y - mean) ** 2, weights=weights)
+
+
+def _mean(values, weights):
+    """Return the weighted mean, without an error of rounding where all values are equal."""
+    return values[0] + np.average(values - values[0], weights=weights)
+
+
+def _weights(part):
+    """Return the weights of a partition's rows."""
+    X, _, *sample_weight = part
+    return np.asarray(sample_weight[0], float) if sample_weight else np.ones(_num_samples(X))

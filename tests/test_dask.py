@@ -1,5 +1,6 @@
 """sklearn_ftrl.dask: the estimators on a cluster of two processes."""
 
+import contextlib
 import copy
 import operator
 import os
@@ -7,6 +8,7 @@ import pickle
 import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pandas as pd
@@ -14,6 +16,8 @@ import pytest
 from oracle import NUMBERS
 from scipy import sparse
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.metrics import accuracy_score, r2_score
 
 from sklearn_ftrl import FtrlClassifier, FtrlRegressor, merge
 
@@ -26,12 +30,23 @@ DaskFtrlRegressor = pytest.importorskip("sklearn_ftrl.dask").DaskFtrlRegressor
 STATE = ["coef_", "z_", "n_", "intercept_", "intercept_z_", "intercept_n_", "t_"]
 
 
+def two_workers():
+    """Return a cluster of two processes."""
+    return distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, dashboard_address=":0", memory_limit=None
+    )
+
+
 @pytest.fixture(scope="module")
 def client():
-    cluster = distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, dashboard_address=None, memory_limit=None
-    )
-    with cluster, distributed.Client(cluster) as client:
+    with two_workers() as cluster, distributed.Client(cluster) as client:
+        yield client
+
+
+@pytest.fixture
+def mortal():
+    """Return a cluster whose workers may be killed: it is not used again."""
+    with two_workers() as cluster, distributed.Client(cluster) as client:
         yield client
 
 
@@ -42,11 +57,10 @@ def rows(seed, n_rows=60):
 
 
 def placed(client, parts):
-    """Return futures of X and y: partitions that lie on the two workers in turn."""
-    client.wait_for_workers(2, timeout=60)
+    """Return futures of X and y: partitions that lie on the workers in turn."""
     workers = sorted(client.nthreads())  # asked now: scheduler_info may be of a moment ago
     at = [
-        {"workers": workers[k % 2], "allow_other_workers": True, "pure": False}
+        {"workers": workers[k % len(workers)], "allow_other_workers": True, "pure": False}
         for k in range(len(parts))
     ]
     return tuple(
@@ -55,13 +69,13 @@ def placed(client, parts):
     )
 
 
-def by_hand(parts, n_rounds, start):
-    """Return the model of two workers that hold the parts in turn."""
+def by_hand(parts, n_rounds, start, n_workers=2):
+    """Return the model of workers that hold the parts in turn."""
     for _ in range(n_rounds):
-        models = [copy.deepcopy(start), copy.deepcopy(start)]
+        models = [copy.deepcopy(start) for _ in range(n_workers)]
         for k, (X, y) in enumerate(parts):
             if X.shape[0]:
-                models[k % 2].partial_fit(X, y)
+                models[k % n_workers].partial_fit(X, y)
         start = merge(models, start=start)
     return start
 
@@ -145,12 +159,18 @@ def test_every_kind_of_collection_is_learned_and_predicted(client, collection):
     np.testing.assert_array_equal(model.predict(rows_), expected)
 
 
-def test_sample_weights_go_with_their_rows(client):
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+@pytest.mark.parametrize("Distributed", [DaskFtrlClassifier, DaskFtrlRegressor])
+def test_sample_weights_go_with_their_rows(client, Distributed, method):
     X, y = rows(0)
     weights = np.arange(60) % 3
     chunks, targets = as_csr_chunks(X, y)
-    weighted = DaskFtrlClassifier(**NUMBERS).fit(chunks, targets, da.from_array(weights, 20))
-    assert weighted.t_ == 3 * np.count_nonzero(weights)
+    model = Distributed(**NUMBERS, n_rounds=1)
+    known = (
+        {"classes": [0, 1]} if (Distributed, method) == (DaskFtrlClassifier, "partial_fit") else {}
+    )
+    getattr(model, method)(chunks, targets, sample_weight=da.from_array(weights, 20), **known)
+    assert model.t_ == np.count_nonzero(weights)
 
 
 def test_empty_partitions_one_class_and_other_dtypes_are_learned(client):
@@ -166,6 +186,89 @@ def test_empty_partitions_one_class_and_other_dtypes_are_learned(client):
     assert model.predict(placed(client, parts)[0]).compute().shape == (120,)
 
 
+def test_partial_fit_knows_the_classes_that_it_is_told(client):
+    X, y = rows(0)
+    model = DaskFtrlClassifier(**NUMBERS)
+    model.partial_fit(*placed(client, [(X, y)]), classes=[2, 1, 0])
+    assert model.classes_.tolist() == [0, 1, 2]
+    assert model.coef_.shape == (3, 7)
+    with pytest.raises(ValueError, match="differ from those of the first call"):
+        model.partial_fit(*placed(client, [(X, y)]), classes=[0, 1])
+
+
+def test_partial_fit_has_to_be_told_the_classes_at_first(client):
+    with pytest.raises(ValueError, match="classes must be passed on the first call"):
+        DaskFtrlClassifier().partial_fit(*placed(client, [rows(0)]))
+
+
+def scored(seed):
+    """Return rows, labels of three classes, numbers, and weights with a chunk of zeros."""
+    X, _ = rows(seed)
+    rng = np.random.default_rng(seed)
+    numbers = 1000.0 + X @ np.arange(7) + rng.normal(size=60)
+    weights = np.r_[np.zeros(20), rng.integers(0, 3, 40)]
+    return X, np.array(["a", "b", "c"], object)[np.arange(60) % 3], numbers, weights
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("sizes", [60, 20, (1, 0, 59)])
+def test_score_is_that_of_scikit_learn(client, weighted, sizes):
+    X, labels, numbers, weights = scored(0)
+    weights = weights if weighted else None
+    chunks = da.from_array(X.toarray(), (sizes, 7))
+    classifier = DaskFtrlClassifier(**NUMBERS).fit(chunks, da.from_array(labels, sizes))
+    regressor = DaskFtrlRegressor(**NUMBERS).fit(chunks, da.from_array(numbers, sizes))
+    for model, y, metric in [
+        (classifier, labels[::-1], accuracy_score),
+        (regressor, numbers + 0.5, r2_score),
+    ]:
+        columns = [da.from_array(a, sizes) for a in ([y] if weights is None else [y, weights])]
+        score = model.score(chunks, *columns)
+        expected = metric(y, model.to_local().predict(X), sample_weight=weights)
+        assert type(score) is float
+        assert score == pytest.approx(expected, rel=1e-12)
+
+
+def test_score_of_equal_numbers_is_1_if_all_are_right_and_0_else(client):
+    X = da.zeros((70, 2), chunks=(10, 2))
+    model = DaskFtrlRegressor(**NUMBERS).fit(X, da.full(70, 0.1, chunks=10))
+    right = model.to_local().predict(np.zeros((70, 2)))
+    assert model.score(X, da.from_array(right, 10)) == 1.0
+    assert model.score(X, da.from_array(right + 0.1, 10)) == 0.0
+
+
+def test_score_of_labels_never_learned_counts_them_as_wrong(client):
+    X, y = rows(0)
+    model = DaskFtrlClassifier(**NUMBERS).fit(*placed(client, [(X, y)]))
+    assert model.score(*placed(client, [(X, y + 1)])) == np.mean(
+        model.to_local().predict(X) == y + 1
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (lambda X, y: ([dask.delayed(X)], [dask.delayed(y[:5])]), "inconsistent"),
+        (lambda X, y: ([dask.delayed(X)], [dask.delayed(y)] * 2), "same partitions"),
+        (lambda X, y: ([dask.delayed(X[:0])], [dask.delayed(y[:0])]), "No partition"),
+        (
+            lambda X, y: ([dask.delayed(X)], [dask.delayed(y)], [dask.delayed(0 * y)]),
+            "No partition",
+        ),
+    ],
+)
+@pytest.mark.parametrize("Distributed", [DaskFtrlClassifier, DaskFtrlRegressor])
+def test_rows_that_cannot_be_scored_are_refused(client, Distributed, arguments, message):
+    model = Distributed(**NUMBERS).fit(*placed(client, [rows(0)]))
+    with pytest.raises(ValueError, match=message):
+        model.score(*arguments(*rows(0)))
+
+
+def test_only_a_fitted_model_has_a_score(client):
+    with pytest.raises(NotFittedError):
+        DaskFtrlRegressor().score(*placed(client, [rows(0)]))
+
+
 def test_partial_fit_goes_on_with_the_parameters_of_now(client):
     X, y = rows(0)
     model = DaskFtrlClassifier(**NUMBERS).partial_fit(
@@ -174,6 +277,17 @@ def test_partial_fit_goes_on_with_the_parameters_of_now(client):
     model.set_params(l1=0.5).partial_fit(*placed(client, [(X, y)]))
     local = FtrlClassifier(**NUMBERS).partial_fit(X, y, classes=[0, 1])
     assert_same(model, local.set_params(l1=0.5).partial_fit(X, y))
+
+
+def test_partial_fit_that_fails_leaves_the_model_as_it_was(client):
+    X, y = rows(0)
+    model = DaskFtrlClassifier(**NUMBERS).fit(*placed(client, [(X, y)]))
+    before = model.to_local()
+    model.set_params(l1=0.5)
+    with pytest.raises(ValueError, match="unseen labels"):
+        model.partial_fit(*placed(client, [(X, y), (X, y + 1)]))
+    assert_same(model, before)
+    assert model.to_local().get_params() == before.get_params()
 
 
 def test_partial_fit_of_no_rows_to_learn_changes_nothing_learned(client):
@@ -200,6 +314,13 @@ def test_a_local_copy_pickles_and_goes_on_learning(client):
     assert model.t_ == 3 * 60
 
 
+def test_a_local_copy_that_learns_leaves_the_model_as_it_is(client):
+    model = DaskFtrlClassifier(**NUMBERS).fit(*placed(client, [rows(0)]))
+    before = pickle.loads(pickle.dumps(model.to_local()))
+    model.to_local().partial_fit(*rows(1))
+    assert_same(model, before)
+
+
 def test_clones_keep_parameters_and_client_and_nothing_learned(client):
     model = DaskFtrlRegressor(l1=0.5, client=client).fit(*placed(client, [rows(0)]))
     copied = clone(model)
@@ -209,7 +330,7 @@ def test_clones_keep_parameters_and_client_and_nothing_learned(client):
 
 
 class KillOnce(distributed.WorkerPlugin):
-    """Kill the first worker that begins its second round."""
+    """Kill the first worker that begins its second round, and no other."""
 
     def __init__(self, path):
         self.path, self.rounds = path, 0
@@ -217,22 +338,34 @@ class KillOnce(distributed.WorkerPlugin):
     def transition(self, key, start, finish, **kwargs):
         """Count the rounds that have begun here."""
         self.rounds += finish == "executing" and "_learned" in str(key)
-        if self.rounds == 2 and not self.path.exists():
-            self.path.touch()
-            os.kill(os.getpid(), signal.SIGKILL)
+        if self.rounds == 2:
+            with contextlib.suppress(FileExistsError), open(self.path, "x"):
+                os.kill(os.getpid(), signal.SIGKILL)
 
 
 @pytest.fixture
-def killed(client, tmp_path):
-    client.register_plugin(KillOnce(tmp_path / "killed"), name="kill")
-    yield tmp_path / "killed"
-    client.unregister_worker_plugin("kill")
-    client.wait_for_workers(2)
+def kill_once(mortal, tmp_path):
+    """Return a function that has a worker killed in the next fit, and the file that tells."""
+
+    def arm():
+        mortal.register_plugin(KillOnce(tmp_path / "killed"))
+        return tmp_path / "killed"
+
+    return arm
 
 
-def test_a_worker_killed_in_a_round_changes_nothing(client, killed):
+def kill(client, worker):
+    """Kill a worker, and wait until the scheduler knows."""
+    os.kill(client.submit(os.getpid, workers=worker).result(), signal.SIGKILL)
+    while worker in client.nthreads():
+        time.sleep(0.05)
+
+
+def test_a_worker_killed_in_a_round_changes_nothing(mortal, kill_once):
     parts = [rows(seed) for seed in range(4)]
-    model = DaskFtrlClassifier(**NUMBERS).fit(*placed(client, parts))
+    X, y = placed(mortal, parts)
+    killed = kill_once()
+    model = DaskFtrlClassifier(**NUMBERS, no_workers_timeout=60.0).fit(X, y)
     assert killed.exists()
     assert_same(model, by_hand(parts, 3, untrained()))
 
@@ -240,35 +373,167 @@ def test_a_worker_killed_in_a_round_changes_nothing(client, killed):
 def test_a_start_lost_with_a_worker_is_sent_again(client, monkeypatch):
     parts = [rows(seed) for seed in range(2)]
     module = sys.modules["sklearn_ftrl.dask"]
-    rounds, calls = module._rounds, []
+    a_round, starts = module._round, []
 
-    def lost_once(client, *arguments):
-        future = rounds(client, *arguments)
-        calls.append(future)
-        if len(calls) == 1:
-            future.cancel()
-        return future
+    def lost_once(client, start, groups):
+        starts.append(start)
+        if len(starts) == 1:
+            start.cancel()
+        return a_round(client, start, groups)
 
-    monkeypatch.setattr(module, "_rounds", lost_once)
+    monkeypatch.setattr(module, "_round", lost_once)
     model = DaskFtrlClassifier(**NUMBERS).fit(*placed(client, parts))
-    assert len(calls) == 2
+    assert len(starts) == 6
     assert_same(model, by_hand(parts, 3, untrained()))
 
 
-def test_data_lost_with_a_worker_is_an_error_and_the_model_stays(client, killed):
-    model = DaskFtrlClassifier(**NUMBERS)
-    killed.touch()
-    model.fit(*placed(client, [rows(0)]))
-    before = model.to_local()
-    killed.unlink()
-    workers = sorted(client.scheduler_info()["workers"])
+@pytest.fixture
+def fitted(mortal):
+    """Return a model that does not wait long for workers, and what it has learned."""
+    model = DaskFtrlClassifier(**NUMBERS, no_workers_timeout=0.2)
+    model.fit(*placed(mortal, [rows(0)]))
+    return model, model.to_local()
+
+
+def scattered(client):
+    """Return two partitions of data that lie on a worker each, and the workers."""
+    workers = sorted(client.nthreads())
     X, y = (
         [client.scatter(rows(k)[c], workers=[workers[k]], hash=False) for k in (0, 1)]
         for c in (0, 1)
     )
-    with pytest.raises(distributed.client.FutureCancelledError):
+    return X, y, workers
+
+
+def test_lost_data_is_an_error_that_names_the_partitions(mortal, fitted):
+    model, before = fitted
+    X, y, workers = scattered(mortal)
+    kill(mortal, workers[1])
+    for method in [model.fit, model.partial_fit, model.score]:
+        with pytest.raises(RuntimeError, match=r"Partitions are lost, \[1\] of 2"):
+            method(X, y)
+    assert_same(model, before)
+
+
+def test_data_lost_in_a_round_is_an_error_and_the_model_stays(mortal, fitted, kill_once):
+    model, before = fitted
+    X, y, _ = scattered(mortal)
+    kill_once()
+    with pytest.raises(RuntimeError, match=r"Partitions are lost, \[[01]\] of 2"):
         model.fit(X, y)
     assert_same(model, before)
+
+
+def test_lost_data_behind_delayed_objects_is_an_error(mortal, fitted):
+    model, _ = fitted
+    X, y, workers = scattered(mortal)
+    delayed = [dask.delayed(copy.copy)(part) for part in X]
+    kill(mortal, workers[1])
+    with pytest.raises(RuntimeError, match="Partitions are lost, some of 2"):
+        model.fit(delayed, y[:1] + y[:1])
+
+
+def bound(client):
+    """Return two partitions that may be loaded on a worker each alone, and the workers."""
+    workers = sorted(client.nthreads())
+    X, y = (
+        [client.submit(copy.copy, rows(k)[c], workers=workers[k], pure=False) for k in (0, 1)]
+        for c in (0, 1)
+    )
+    distributed.wait([X, y])
+    return X, y, workers
+
+
+def test_partitions_bound_to_a_worker_that_is_gone_are_named_in_time(mortal, fitted):
+    model, before = fitted
+    X, y, workers = bound(mortal)
+    kill(mortal, workers[0])
+    for method in [model.fit, model.partial_fit, model.score]:
+        with pytest.raises(TimeoutError, match=r"cannot be run, \[0\] of 2: for .*_timeout=0.2 "):
+            method(X, y)
+    assert_same(model, before)
+
+
+def test_partitions_bound_to_a_worker_that_goes_in_a_round_are_named(mortal, fitted, kill_once):
+    model, before = fitted
+    X, y, _ = bound(mortal)
+    kill_once()
+    with pytest.raises(TimeoutError, match=r"cannot be run, \[[01]\] of 2"):
+        model.fit(X, y)
+    assert_same(model, before)
+
+
+@pytest.fixture
+def no_workers():
+    """Return a cluster of no workers."""
+    cluster = distributed.LocalCluster(
+        n_workers=0, processes=False, dashboard_address=":0", memory_limit=None
+    )
+    with cluster, distributed.Client(cluster, set_as_default=False) as client:
+        yield client
+
+
+@pytest.mark.parametrize("collection", ["array", "delayed"])
+def test_a_cluster_without_workers_is_an_error(no_workers, collection):
+    parts = as_csr_chunks(*rows(0)) if collection == "array" else as_delayed(*rows(0))
+    model = DaskFtrlClassifier(client=no_workers, no_workers_timeout=0.2)
+    with pytest.raises(TimeoutError, match=r"\[0, 1, 2\] of 3"):
+        model.fit(*parts)
+
+
+def pause(dask_worker):
+    dask_worker.status = distributed.Status.paused
+
+
+def test_workers_that_are_all_paused_in_a_round_are_an_error(no_workers, monkeypatch):
+    module = sys.modules["sklearn_ftrl.dask"]
+    a_round = module._round
+
+    def paused(client, *arguments):
+        client.run(pause)
+        return a_round(client, *arguments)
+
+    monkeypatch.setattr(module, "_round", paused)
+    model = DaskFtrlClassifier(**NUMBERS, client=no_workers, no_workers_timeout=0.2)
+    no_workers.cluster.scale(1)
+    no_workers.wait_for_workers(1, timeout=60)
+    with pytest.raises(TimeoutError, match="Partitions cannot be run, all of 3"):
+        model.fit(*as_csr_chunks(*rows(0)))
+    assert not hasattr(model, "coef_")
+
+
+@pytest.mark.parametrize("nothing", ["zeros", "weights of zero"])
+def test_rows_that_teach_nothing_do_not_resolve_auto(no_workers, nothing):
+    X, y = rows(0)
+    weights = [np.zeros(60) if nothing == "weights of zero" else np.ones(60), np.ones(60)]
+    first = X.astype(np.float32) * (nothing == "weights of zero")
+    no_workers.cluster.scale(1)  # one, as it must not remember
+    model = DaskFtrlClassifier(n_rounds=1, client=no_workers).fit(
+        [dask.delayed(first), dask.delayed(X)],
+        [dask.delayed(y)] * 2,
+        [dask.delayed(weight) for weight in weights],
+    )
+    expected = FtrlClassifier().partial_fit(X, y, classes=[0, 1])
+    assert (model.learning_rate_, model.beta_) == (expected.learning_rate_, expected.beta_)
+    assert model.coef_.dtype == np.float64
+
+
+@pytest.mark.parametrize("n_workers", [1, 3])
+def test_every_worker_counts_however_many_there_are(no_workers, n_workers):
+    parts = [rows(seed) for seed in range(6)]
+    no_workers.cluster.scale(n_workers)
+    no_workers.wait_for_workers(n_workers, timeout=60)
+    model = DaskFtrlClassifier(**NUMBERS, client=no_workers).fit(*placed(no_workers, parts))
+    assert_same(model, by_hand(parts, 3, untrained(), n_workers))
+
+
+@pytest.mark.parametrize("seconds", [60.0, None])
+@pytest.mark.parametrize("method", ["fit", "score"])
+def test_workers_that_come_in_time_are_waited_for(client, no_workers, method, seconds):
+    model = DaskFtrlClassifier(**NUMBERS).fit(*placed(client, [rows(0)]))
+    model.set_params(client=no_workers, no_workers_timeout=seconds)
+    no_workers.cluster.scale(1)
+    assert getattr(model, method)(*as_delayed(*rows(0)))
 
 
 @pytest.mark.parametrize(
@@ -299,10 +564,19 @@ def test_data_that_cannot_be_learned_is_refused(client, arguments, error, messag
     assert not hasattr(model, "coef_")
 
 
+def test_rows_without_weight_are_no_rows_to_fit(client):
+    model = DaskFtrlClassifier(**NUMBERS)
+    with pytest.raises(ValueError, match="No partition has a row"):
+        model.fit(*as_delayed(*rows(0)), [dask.delayed(np.zeros(20))] * 3)
+    assert not hasattr(model, "coef_")
+
+
 @pytest.mark.parametrize(
     ("params", "message"),
     [
         ({"n_rounds": 0}, "n_rounds"),
+        ({"no_workers_timeout": 0}, "no_workers_timeout"),
+        ({"no_workers_timeout": "5 minutes"}, "no_workers_timeout"),
         ({"l1": -1}, "l1"),
         ({"learning_rate": np.sqrt}, "learning_rate"),
         ({"class_weight": "balanced"}, "balanced"),
