@@ -1,4 +1,5 @@
 import _thread
+import copy
 import signal
 import sys
 import threading
@@ -8,16 +9,20 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 from joblib import parallel_config
-from oracle import FEW, random_rows, random_targets
+from oracle import FEW, NUMBERS, random_rows, random_targets
 from scipy import sparse
+from sklearn.feature_extraction import FeatureHasher
+from sklearn.metrics import log_loss
 
-from sklearn_ftrl import FtrlClassifier, FtrlRegressor, _learner
+from sklearn_ftrl import FtrlClassifier, FtrlRegressor, _learner, _state, merge
+from sklearn_ftrl.datasets import make_click_log
 
 
 @pytest.fixture(autouse=True)
 def eager(monkeypatch):
     """Give a thread even the smallest work; return the parts that kernels were called with."""
     monkeypatch.setattr(_learner, "WORK_OF_A_THREAD", 1)
+    monkeypatch.setattr(_learner, "MERGE_COST", 0)
     parts = []
     for name in ["learn_few", "learn_many"]:
         kernel = getattr(_learner, name)
@@ -27,24 +32,109 @@ def eager(monkeypatch):
     return parts
 
 
+ONE = {"max_iter": 1, "tol": None, "shuffle": False, "average": False}
+
+
 @pytest.mark.parametrize("n_classes", [2, 5, 11])
 def test_two_threads_learn_half_of_the_rows_each(n_classes, eager):
     X, y = random_rows(), random_targets(n_classes=n_classes)
-    model = FtrlClassifier(max_iter=1, tol=None, n_jobs=2).fit(X, y)
+    model = FtrlClassifier(n_jobs=2, **ONE).fit(X, y)
     assert sorted(np.concatenate(eager)) == list(range(60))
     assert [part.size for part in eager] == [30, 30]
     assert model.t_ == 60
 
 
+OPTIONS = {
+    "plain": {},
+    "penalties": {"l1": 0.3, "l2": 0.2},
+    "a power": {"learning_rate_power": -0.3, "initial_accumulator_value": 0.1},
+    "no power": {"learning_rate_power": 0.0},
+    "no beta": {"beta": 0.0},
+    "penalised intercept": {"penalize_intercept": True, "l2": 0.5},
+}
+
+
+@pytest.mark.parametrize("n_classes", [2, 5, 11])
+@pytest.mark.parametrize("options", OPTIONS)
+@pytest.mark.parametrize("n_jobs", [2, 3])
+def test_threads_give_what_merge_gives(options, n_classes, n_jobs):
+    X, y = random_rows(), random_targets(n_classes=n_classes)
+    params = NUMBERS | OPTIONS[options]
+    model = FtrlClassifier(n_jobs=n_jobs, **params, **ONE).fit(X, y)
+    parts = [
+        FtrlClassifier(**params).partial_fit(X[rows], y[rows], np.arange(n_classes))
+        for rows in np.array_split(np.arange(60), n_jobs)
+    ]
+    expected = merge(parts)
+    for name in ["z_", "n_", "intercept_z_", "intercept_n_", "t_"]:
+        np.testing.assert_allclose(getattr(model, name), getattr(expected, name), rtol=1e-12)
+
+
+@pytest.mark.parametrize("average", [True, False])
+@pytest.mark.parametrize("n_classes", [2, 5, 11])
+def test_the_same_n_jobs_gives_the_same_bits(n_classes, average):
+    X, y = random_rows(), random_targets(n_classes=n_classes)
+    params = {"max_iter": 4, "tol": None, "random_state": 0, "average": average}
+    models = [FtrlClassifier(n_jobs=2, **params).fit(X, y) for _ in range(3)]
+    for model in models[1:]:
+        for name in ["z_", "n_", "intercept_z_"]:
+            np.testing.assert_array_equal(getattr(model, name), getattr(models[0], name))
+
+
+@pytest.mark.parametrize("n_classes", [2, 5, 11])
+@pytest.mark.parametrize("block", [10**9, 100])
+def test_the_mean_of_an_epoch_is_over_the_steps_of_all_parts(n_classes, block, monkeypatch):
+    # Parts whose steps are small: merged weights are their mean, and so is the mean's sum.
+    monkeypatch.setattr(_learner, "BLOCK", block)
+    X, y = random_rows(), random_targets(n_classes=n_classes)
+    params = {"learning_rate": 0.5, "beta": 1.0, "shuffle": False, "tol": None, "max_iter": 2}
+    model = FtrlClassifier(n_jobs=2, **params)
+    sums, plain = [], _learner.Learner._pass
+
+    def pass_by_row(self, batch, loss, rates, raws, learned):
+        total = 0.0
+        for row in batch.order:
+            u = _state.coefficients(self.state[:, :2].copy(), self.alpha, self.numbers.prox)
+            sums.append(u)
+            one = np.zeros(1, np.int64)
+            part = copy.copy(self)
+            loss_of_row, _ = plain(
+                part, batch._replace(order=np.array([row])), loss, rates, raws, one
+            )
+            self.t += 1
+            total += loss_of_row
+        learned[0] = batch.order.size
+        return total, -1
+
+    monkeypatch.setattr(_learner.Learner, "_pass", pass_by_row)
+    monkeypatch.setattr(_learner, "_in_threads", lambda f, calls: [f(*call) for call in calls])
+    model.fit(X, y)
+    expected = np.mean(sums[60:], axis=0).T
+    np.testing.assert_allclose(model.coef_, expected, rtol=1e-10, atol=1e-14)
+
+
 @pytest.mark.compiled
 def test_threads_learn_as_well_as_one():
-    rng = np.random.default_rng(0)
-    X = sparse.random(20_000, 500, density=0.02, format="csr", random_state=0)
-    y = X @ rng.normal(size=500) > 0
-    params = {"learning_rate": 2.0, "max_iter": 5, "tol": None, "random_state": 0}
-    one, two = (FtrlClassifier(n_jobs=n_jobs, **params).fit(X, y) for n_jobs in (1, 2))
-    assert two.loss_curve_[-1] == pytest.approx(one.loss_curve_[-1], rel=0.1)
-    assert two.score(X, y) == pytest.approx(one.score(X, y), abs=0.02)
+    log = make_click_log(30_000, base_rate=0.2, random_state=0)
+    X, y = FeatureHasher(2**12).transform(map(dict, log_rows(log))), log.target
+    losses = []
+    for n_jobs in (1, 2, 4):
+        model = FtrlClassifier(n_jobs=n_jobs, max_iter=4, tol=None, random_state=0)
+        model.fit(X[:20_000], y[:20_000])
+        losses.append(log_loss(y[20_000:], model.predict_proba(X[20_000:])))
+    assert max(losses) < 1.003 * losses[0]
+
+
+def log_rows(log):
+    names = list(log.data)
+    return (zip(names, map(str, row), strict=True) for row in zip(*log.data.values(), strict=True))
+
+
+def test_a_state_that_is_large_against_the_rows_is_learned_by_one_thread(eager, monkeypatch):
+    monkeypatch.setattr(_learner, "MERGE_COST", 4)
+    X = sparse.csr_array((np.ones(60), np.arange(60), np.arange(61)), shape=(60, 1000))
+    FtrlClassifier(n_jobs=2, **ONE).fit(X, random_targets())
+    assert [part.size for part in eager] == [60]
 
 
 @pytest.mark.parametrize("n_classes", [2, 5])
@@ -57,7 +147,7 @@ def test_threads_predict_the_same_bits(n_classes):
 
 def test_none_is_one_thread_under_parallel_config_too(eager):
     with parallel_config("threading", n_jobs=2):
-        FtrlRegressor(max_iter=1, tol=None).fit(random_rows(), np.arange(60))
+        FtrlRegressor(**ONE).fit(random_rows(), np.arange(60))
     assert [part.size for part in eager] == [60]
 
 
@@ -69,20 +159,21 @@ def test_a_schedule_gives_each_thread_its_own_steps():
         seen.append(steps)
         return np.full(steps.shape, 0.5)
 
-    params = {"max_iter": 1, "tol": None, "n_jobs": 3}
-    FtrlClassifier(learning_rate=schedule, **params).fit(X, y)
+    FtrlClassifier(learning_rate=schedule, n_jobs=3, **ONE).fit(X, y)
     np.testing.assert_array_equal(seen[-1], np.r_[0, np.arange(60)])
 
 
-def test_a_row_that_is_not_finite_is_named_by_its_thread():
+@pytest.mark.parametrize(("n_jobs", "learned"), [(1, 45), (2, 30)])
+def test_a_row_that_is_not_finite_drops_the_block_of_threads(n_jobs, learned, monkeypatch):
+    monkeypatch.setattr(_learner, "BLOCK", 30)  # weights a thread: 15 rows
     X, y = np.ones((60, 1)), random_targets()
     X[45] = 1e308
-    model = FtrlClassifier(
-        learning_rate=50.0, beta=1.0, max_iter=1, tol=None, shuffle=False, n_jobs=2
-    )
+    model = FtrlClassifier(learning_rate=50.0, beta=1.0, n_jobs=n_jobs, **ONE)
     with pytest.raises(ValueError, match="row 45 is not finite"):
         model.fit(X, y)
-    assert model.t_ == 45
+    assert model.t_ == learned
+    expected = FtrlClassifier(learning_rate=50.0, beta=1.0, n_jobs=n_jobs, **ONE)
+    np.testing.assert_array_equal(model.z_, expected.fit(X[:learned], y[:learned]).z_)
 
 
 @pytest.mark.parametrize("n_classes", [2, 5])
