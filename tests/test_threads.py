@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 from joblib import parallel_config
-from oracle import FEW, random_rows, random_targets
+from oracle import FEW, LAST, ONE_EPOCH, random_rows, random_targets
 from scipy import sparse
 
 from sklearn_ftrl import FtrlClassifier, FtrlRegressor, _learner
@@ -30,7 +30,7 @@ def eager(monkeypatch):
 @pytest.mark.parametrize("n_classes", [2, 5, 11])
 def test_two_threads_learn_half_of_the_rows_each(n_classes, eager):
     X, y = random_rows(), random_targets(n_classes=n_classes)
-    model = FtrlClassifier(max_iter=1, tol=None, n_jobs=2).fit(X, y)
+    model = FtrlClassifier(n_jobs=2, **ONE_EPOCH).fit(X, y)
     assert sorted(np.concatenate(eager)) == list(range(60))
     assert [part.size for part in eager] == [30, 30]
     assert model.t_ == 60
@@ -41,7 +41,7 @@ def test_threads_learn_as_well_as_one():
     rng = np.random.default_rng(0)
     X = sparse.random(20_000, 500, density=0.02, format="csr", random_state=0)
     y = X @ rng.normal(size=500) > 0
-    params = {"learning_rate": 2.0, "max_iter": 5, "tol": None, "random_state": 0}
+    params = {"learning_rate": 2.0, "max_iter": 5, "tol": None, "random_state": 0, **LAST}
     one, two = (FtrlClassifier(n_jobs=n_jobs, **params).fit(X, y) for n_jobs in (1, 2))
     assert two.loss_curve_[-1] == pytest.approx(one.loss_curve_[-1], rel=0.1)
     assert two.score(X, y) == pytest.approx(one.score(X, y), abs=0.02)
@@ -57,7 +57,7 @@ def test_threads_predict_the_same_bits(n_classes):
 
 def test_none_is_one_thread_under_parallel_config_too(eager):
     with parallel_config("threading", n_jobs=2):
-        FtrlRegressor(max_iter=1, tol=None).fit(random_rows(), np.arange(60))
+        FtrlRegressor(**ONE_EPOCH).fit(random_rows(), np.arange(60))
     assert [part.size for part in eager] == [60]
 
 
@@ -69,17 +69,14 @@ def test_a_schedule_gives_each_thread_its_own_steps():
         seen.append(steps)
         return np.full(steps.shape, 0.5)
 
-    params = {"max_iter": 1, "tol": None, "n_jobs": 3}
-    FtrlClassifier(learning_rate=schedule, **params).fit(X, y)
+    FtrlClassifier(learning_rate=schedule, n_jobs=3, **ONE_EPOCH).fit(X, y)
     np.testing.assert_array_equal(seen[-1], np.r_[0, np.arange(60)])
 
 
 def test_a_row_that_is_not_finite_is_named_by_its_thread():
     X, y = np.ones((60, 1)), random_targets()
     X[45] = 1e308
-    model = FtrlClassifier(
-        learning_rate=50.0, beta=1.0, max_iter=1, tol=None, shuffle=False, n_jobs=2
-    )
+    model = FtrlClassifier(learning_rate=50.0, beta=1.0, n_jobs=2, **ONE_EPOCH)
     with pytest.raises(ValueError, match="row 45 is not finite"):
         model.fit(X, y)
     assert model.t_ == 45
