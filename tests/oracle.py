@@ -1,13 +1,18 @@
-"""FTRL-Proximal in plain numpy, written from the paper, and data to try it on."""
+"""FTRL-Proximal in plain numpy, written from the paper, data to try it on, models compared."""
 
 import datetime
+import pickle
 
 import numpy as np
 from scipy import sparse
 from scipy.special import expit, log_softmax, softmax
 
+from sklearn_ftrl import FtrlClassifier
+
 NUMBERS = {"learning_rate": 0.5, "beta": 1.0}  # and not those that the first rows give
 FEW = {"max_iter": 3, "tol": None}  # epochs, where their number is not the subject
+LAST = {"average": False}  # the last iterate, where it is the subject
+ONE_EPOCH = {"max_iter": 1, "tol": None, "shuffle": False, **LAST}  # as partial_fit learns
 LOG_LOSS = (lambda y, raw: np.logaddexp(0, raw) - y * raw, lambda y, raw: expit(raw) - y)
 SQUARED_ERROR = (lambda y, raw: (raw - y) ** 2 / 2, lambda y, raw: raw - y)
 SOFTMAX = (
@@ -75,3 +80,26 @@ def assert_equal(X, Y):
     assert X.shape == Y.shape
     for name in ["indptr", "indices", "data"]:
         np.testing.assert_array_equal(getattr(X, name), getattr(Y, name))
+
+
+def partial_fit(model, X, y, *args, labels=None, **kwargs):
+    """Call partial_fit with the classes that a classifier's first call needs."""
+    if isinstance(model, FtrlClassifier):
+        kwargs["classes"] = np.unique(y if labels is None else labels)
+    return model.partial_fit(X, y, *args, **kwargs)
+
+
+def learned(model):
+    """Return all that a model holds, as bytes."""
+    return {name: pickle.dumps(value) for name, value in vars(model).items()}
+
+
+def state(model):
+    """Return the state of a model."""
+    return np.concatenate([np.atleast_2d(model.z_), np.atleast_2d(model.n_)]), model.intercept_z_
+
+
+def assert_same_bits(one, other):
+    """Raise unless two models have the same state."""
+    for a, b in zip(state(one), state(other), strict=True):
+        assert a.tobytes() == b.tobytes()

@@ -1,10 +1,11 @@
+import copy
 import datetime
 
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from oracle import FEW, NUMBERS, random_rows, random_targets
+from oracle import FEW, NUMBERS, ONE_EPOCH, random_rows, random_targets
 from scipy import sparse
 from scipy.special import expit, softmax
 from sklearn.linear_model import SGDClassifier
@@ -14,7 +15,6 @@ from sklearn.utils import compute_class_weight
 
 from sklearn_ftrl import FtrlClassifier
 
-ONE_EPOCH = {"max_iter": 1, "tol": None, "shuffle": False}
 LABELS = {
     "strings": np.array(["cat", "dog", "eel", "fox"]),
     "objects": np.array(["cat", "dog", "eel", "fox"], dtype=object),
@@ -624,3 +624,63 @@ def test_no_label_is_forgotten(classes):
     model = FtrlClassifier().partial_fit(X, y, classes=[0, 1])
     with pytest.raises(ValueError, match=r"leave out .*may learn more labels"):
         model.partial_fit(X, y, classes=classes)
+
+
+# What a prediction is worth
+
+
+@pytest.mark.parametrize(
+    "params", [{}, NUMBERS, {"l1": 0.5, "l2": 1.0}, {"learning_rate_power": -0.3}], ids=str
+)
+@pytest.mark.parametrize("label", [0, 1])
+def test_one_more_example_moves_the_log_odds_by_no_more_than_the_uncertainty_score(params, label):
+    X, y = random_rows(seed=1), random_targets()
+    model = FtrlClassifier(**params).partial_fit(X[:30], y[:30], classes=[0, 1])
+    bounds, before = model.uncertainty_score(X[30:]), model.decision_function(X[30:])
+    for i in range(30):
+        after = copy.deepcopy(model).partial_fit(X[30 + i : 31 + i], [label])
+        moved = abs(after.decision_function(X[30 + i : 31 + i])[0] - before[i])
+        assert moved <= bounds[i] * (1 + 1e-9)
+
+
+def test_the_uncertainty_of_a_row_falls_with_each_example():
+    X, y = random_rows(), random_targets()
+    model = FtrlClassifier().partial_fit(X, y, classes=[0, 1])
+    before = model.uncertainty_score(X)
+    assert np.all(model.partial_fit(X, y).uncertainty_score(X) < before)
+
+
+def test_the_uncertainty_score_is_the_sum_of_its_formula():
+    X, y = random_rows(), random_targets()
+    model = FtrlClassifier(**NUMBERS, **FEW).fit(X, y)
+    steps = 0.5 / (1.0 + np.sqrt(model.n_[0]))
+    expected = X.power(2) @ steps + 0.5 / (1.0 + np.sqrt(model.intercept_n_))
+    np.testing.assert_allclose(model.uncertainty_score(X), expected, rtol=1e-12)
+    np.testing.assert_allclose(model.uncertainty_score(X.toarray()), expected, rtol=1e-12)
+
+
+def test_a_feature_never_seen_is_uncertain_without_end_if_beta_is_0():
+    model = FtrlClassifier(beta=0.0, **FEW).fit([[1.0, 0.0], [2.0, 0.0]], [0, 1])
+    np.testing.assert_array_equal(np.isinf(model.uncertainty_score(np.eye(2))), [False, True])
+
+
+@pytest.mark.parametrize("X", [np.zeros((2, 12)), sparse.csr_array((2, 12))])
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_the_uncertainty_of_empty_rows_is_that_of_the_intercept(X, fit_intercept):
+    model = FtrlClassifier(fit_intercept=fit_intercept, **FEW).fit(random_rows(), random_targets())
+    scores = model.uncertainty_score(X)
+    both = model.uncertainty_score(sparse.vstack([random_rows()[:1], X]))
+    np.testing.assert_array_equal(scores, both[1:], strict=True)
+    assert np.all((scores > 0) == fit_intercept)
+
+
+def test_other_models_have_no_uncertainty_score():
+    assert not hasattr(FtrlClassifier("hinge"), "uncertainty_score")
+    model = FtrlClassifier(**FEW).fit(random_rows(), random_targets(n_classes=3))
+    assert not hasattr(model, "uncertainty_score")
+
+
+def test_a_sparsified_model_has_no_uncertainty_score():
+    model = FtrlClassifier(**FEW).fit(random_rows(), random_targets())
+    with pytest.raises(ValueError, match="sparsify freed"):
+        model.sparsify().uncertainty_score(random_rows())

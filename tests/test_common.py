@@ -1,5 +1,4 @@
 import pytest
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sklearn_ftrl import FtrlClassifier, FtrlRegressor
@@ -12,10 +11,7 @@ NOT_EQUIVALENT = dict.fromkeys(
     ],
     "an online step is not linear in the sample weight",
 )
-pytestmark = [
-    pytest.mark.filterwarnings(f"ignore::{ConvergenceWarning.__module__}.ConvergenceWarning"),
-    pytest.mark.compiled,
-]
+pytestmark = pytest.mark.compiled
 
 
 @parametrize_with_checks(

@@ -2,9 +2,8 @@
 
 import numpy as np
 import pytest
-from oracle import NUMBERS, random_rows, random_targets
+from oracle import random_rows, random_targets
 
-from sklearn_ftrl import FtrlClassifier
 from sklearn_ftrl._kernel import CLASSIFIER_LOSSES, Loss, Prox
 from sklearn_ftrl._learner import Learner, Numbers
 from sklearn_ftrl._rows import batch
@@ -129,48 +128,3 @@ def test_a_copy_goes_into_the_arrays_of_an_earlier_one():
 
 
 # The same through the estimator
-
-
-def test_a_new_rate_is_for_the_steps_to_come():
-    X, y = random_rows(), random_targets()
-    model = FtrlClassifier(**NUMBERS, l1=0.1).partial_fit(X, y, classes=[0, 1])
-    coef, intercept = model.coef_, model.intercept_
-    model.set_params(learning_rate=0.05).partial_fit(
-        X[:0:-1][:1] * 0, y[:1], sample_weight=[1e-300]
-    )
-    np.testing.assert_allclose(model.coef_, coef, rtol=1e-12)
-    np.testing.assert_allclose(model.intercept_, intercept, rtol=1e-12)
-    assert model.learning_rate_ == 0.05
-
-
-@pytest.mark.parametrize("numbers", ["both", "learning_rate", "beta"])
-def test_the_numbers_of_auto_given_as_numbers_keep_weights_and_intercept(numbers):
-    X, y = random_rows(200), random_targets(200)
-    model = FtrlClassifier().partial_fit(X, y, classes=[0, 1])
-    coef, intercept = model.coef_, model.intercept_
-    given = {"learning_rate": model.learning_rate_, "beta": model.beta_}
-    model.set_params(**{name: given[name] for name in given if numbers in ("both", name)})
-    model.partial_fit(X[:1] * 0, y[:1], sample_weight=[1e-300])
-    np.testing.assert_allclose(model.coef_, coef, rtol=1e-12)
-    np.testing.assert_allclose(model.intercept_, intercept, rtol=1e-12)
-
-
-def test_a_beta_that_no_weight_can_stand_on_is_refused_and_changes_nothing():
-    X, y = random_rows(), random_targets()
-    model = FtrlClassifier(**NUMBERS, max_iter=1, early_stopping=False)
-    model.fit(
-        np.eye(12), np.arange(12) % 2, coef_init=np.ones((1, 12)), sample_weight=[1e-200] * 12
-    )
-    z = model.z_
-    model.set_params(beta=0.0)
-    with pytest.raises(ValueError, match="Give beta above 0"):
-        model.partial_fit(X, y)
-    np.testing.assert_array_equal(model.z_, z)
-    assert model.beta_ == 1.0
-
-
-def test_weights_are_set_by_coef_init_and_say_so():
-    model = FtrlClassifier(**NUMBERS).partial_fit(random_rows(), random_targets(), classes=[0, 1])
-    for name in ["coef_", "intercept_"]:
-        with pytest.raises(AttributeError, match="coef_init"):
-            setattr(model, name, np.ones(12))

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from oracle import FEW, random_rows
+from oracle import FEW, ONE_EPOCH, random_rows
 
 from sklearn_ftrl import FtrlRegressor
 
@@ -112,12 +112,11 @@ def test_quantile_learns_that_share_of_rows_below(quantile):
 @pytest.mark.parametrize("epsilon", [0.0, 2.0])
 @pytest.mark.parametrize("loss", ["epsilon_insensitive", "squared_epsilon_insensitive"])
 def test_an_error_within_epsilon_teaches_nothing(loss, epsilon):
-    params = {"epsilon": epsilon, "learning_rate": 0.5, "max_iter": 1, "tol": None}
-    model = FtrlRegressor(loss, **params).fit([[1.0]], [1.5])
+    model = FtrlRegressor(loss, epsilon=epsilon, learning_rate=0.5, **ONE_EPOCH)
+    model.fit([[1.0]], [1.5])
     assert (model.coef_[0] == 0) == (epsilon == 2.0)
 
 
 def test_huber_steps_are_bounded():
-    params = {"epsilon": 2.0, "learning_rate": 0.5, "max_iter": 1, "tol": None}
-    model = FtrlRegressor("huber", **params).fit([[1.0]], [1e6])
+    model = FtrlRegressor("huber", epsilon=2.0, learning_rate=0.5, **ONE_EPOCH).fit([[1.0]], [1e6])
     assert model.z_ == -2.0
