@@ -347,7 +347,7 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
         with np.errstate(over="ignore"):
             weights = self._weigh(sample_weight, targets, y)
         _check_sum(weights)
-        rows = _as_rows(X)
+        rows = _as_rows(X, self)
         if fresh:
             for name in ["_coef", "_intercept", *HISTORY, *(["_scales"] if reset else [])]:
                 vars(self).pop(name, None)
@@ -382,7 +382,8 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
         """Return the arguments as checked arrays."""
         with np.errstate(invalid="ignore"):  # scikit-learn's sum warns where huge numbers cancel
             X, y = _validate(self, X, y, dtype=dtype, reset=reset)
-        _check_finite(X, self)
+        if not sparse.issparse(X):  # else by _as_rows, which looks at them anyway
+            _check_finite(X, self)
         return X, y, _check_sample_weight(sample_weight, X.shape[0])
 
     def _judges(self, batch):
@@ -469,7 +470,8 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
         if not self.early_stopping:
             raise ValueError("X_val is for early stopping, and early_stopping is False.")
         try:
-            rows, labels, weights = self._check(X, y, sample_weight, self._state.dtype, False)
+            X_val, labels, weights = self._check(X, y, sample_weight, self._state.dtype, False)
+            rows = _as_rows(X_val, self)
             targets = _frozen(self._encode(labels, False), np.float64)
             _check_sum(weights)
         except (ValueError, TypeError) as error:
@@ -479,7 +481,7 @@ class BaseFtrl(CallbackSupportMixin, BaseEstimator):
             raise ValueError("sample_weight_val must contain at least one non-zero number.")
         if self.scoring is not None:
             return self._scorer(X, y, weights)
-        return functools.partial(self._mean_loss, Batch(_as_rows(rows), order, targets, weights))
+        return functools.partial(self._mean_loss, Batch(rows, order, targets, weights))
 
     def _scorer(self, X, y, sample_weight):
         """Return a function that scores the model as ``scoring`` says."""
@@ -1074,13 +1076,16 @@ def _check_finite(X, estimator):
             assert_all_finite(data, estimator_name=type(estimator).__name__, input_name="X")
 
 
-def _as_rows(X):
-    """Return X, dense or CSR, as the kernel takes it; the caller's arrays stay as they are."""
+def _as_rows(X, estimator=None):
+    """Return X, dense or CSR, as the kernel takes it; the caller's arrays stay as they are.
+
+    NaN and inf in CSR are errors where it is told whose.
+    """
     if not sparse.issparse(X):
         some = X[:1000]
         if 2 * np.count_nonzero(some) > some.size:  # zeros may stay: no row touches their weights
             starts = np.arange(0, X.size + 1, X.shape[1])
-            return Rows(_frozen(X.ravel()), None, _frozen(starts), X.shape[1])
+            return Rows(_frozen(X.ravel()), None, _frozen(starts), X.shape[1], None)
         X = sparse.csr_array(X)
     index_dtype = X.indices.dtype if X.indices.dtype in (np.int32, np.int64) else np.int64
     data = _frozen(X.data, X.dtype)
@@ -1088,16 +1093,19 @@ def _as_rows(X):
     indptr = _frozen(X.indptr, np.int64)
     if indptr.size != X.shape[0] + 1 or data.size != indices.size:
         raise ValueError("X is not a valid CSR matrix: data, indices and indptr do not fit.")
-    longest, increasing = inspect_rows(indices, indptr, X.shape[1])
+    ones = np.empty(X.shape[0], bool)
+    longest, increasing, finite = inspect_rows(data, indices, indptr, X.shape[1], ones)
     if longest < 0:
         raise ValueError(
             "X is not a valid CSR matrix: an entry of indptr or indices is out of range."
         )
+    if estimator is not None and not finite:
+        _check_finite(X, estimator)
     if not increasing:
         X = sparse.csr_array((data, indices, indptr), shape=X.shape, copy=True)
         X.sum_duplicates()
         return _as_rows(X)
-    return Rows(data, indices, indptr, longest)
+    return Rows(data, indices, indptr, longest, _frozen(ones))
 
 
 def _frozen(array, dtype=None):
