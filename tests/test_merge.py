@@ -151,6 +151,12 @@ def test_what_parts_learned_adds_up_if_n_is_too_small_for_its_power():
     np.testing.assert_array_equal(merge(parts).z_, 2 * parts[0].z_)
 
 
+def test_an_intercept_whose_n_is_too_small_for_its_power_stays_a_number():
+    model = FtrlRegressor(learning_rate=0.5, beta=0.0, learning_rate_power=-10.0)
+    model.partial_fit([[1.0]], [1.0], sample_weight=[1e-20])
+    assert merge([model, model]).intercept_ == model.intercept_ == 0.0
+
+
 def test_parts_that_have_not_gone_on_from_start_are_refused():
     start = learn(FtrlClassifier(**NUMBERS), slice(0, 20))
     part = copy.deepcopy(start)
