@@ -18,9 +18,7 @@ def as_table(X):
     try:
         import pyarrow as pa
     except ImportError as error:
-        raise ImportError(
-            'ColumnHasher reads tables with pyarrow: pip install "sklearn-ftrl[arrow]"'
-        ) from error
+        raise ImportError("ColumnHasher reads tables with pyarrow: pip install pyarrow") from error
 
     names, columns = _names_and_columns(X)
     if not columns:
