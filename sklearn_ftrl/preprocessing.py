@@ -47,55 +47,62 @@ DATES = {"date", "timestamp", "timestamp with a time zone"}
 class ColumnHasher(TransformerMixin, BaseEstimator):
     """Turn the rows of a table into sparse rows of a fixed width, by hashing.
 
-    Each value of a column, as ``site="news"``, is a feature, and so is each combination of
-    values that ``interactions`` asks for. A hash of the column's name and the value tells
-    its index, so nothing has to be learned or kept, and values that come up later are no
-    surprise. Two features may fall on the same index; their entries are then added. Columns
-    are told by name: their order has no effect.
+    Each value of a column, such as ``site="news"``, is a feature. Each combination of values
+    that ``interactions`` asks for is a feature too. A hash of the column's name and the value
+    gives the index of a feature, so there is no vocabulary to learn, and a value that comes up
+    later has an index already. Two features may share an index; their entries are added.
+
+    ``fit`` is optional. It remembers the columns and their kinds, and ``transform`` then
+    refuses other ones.
 
     It needs pyarrow (extra ``arrow``).
 
     Parameters
     ----------
     n_features : int, default=2**20
-        Width of the rows, from 1 to 2**63 - 1. Larger means fewer collisions, and more
-        memory in the model. Indices are int64 from 2**31 on.
+        Width of the rows, from 1 to 2**63 - 1. A larger width has fewer collisions, and the
+        model needs more memory. Indices are int64 from 2**31 on.
     interactions : int, list of tuples of str or None, default=None
-        Combinations of columns that are features too, beside the single columns. Each
-        tuple names two columns or more. An int, 2 or more, is the largest number of columns
-        in a combination: 2 is all pairs, 3 all pairs and triples.
+        Combinations of columns that are features too. A tuple names two or more columns. An
+        int k, 2 or more, stands for all combinations of up to k columns.
     numeric : {"category", "value", "bin"} or dict {column: one of these}, default="category"
-        What numbers are. "category": ids; each number is a feature of its own. "value":
-        quantities; the column is one feature, and the number its value. "bin": counts; the
-        number falls in a bin, and each bin is a feature (see Notes). Columns that a dict
-        does not name have "category". An estimator warns once of such a column, in the first
-        ``transform`` that finds decimals in it, unless a dict names it.
+        What the numbers of a column are:
+
+        - "category": ids. Each number is a feature.
+        - "bin": counts or amounts. Each bin of numbers is a feature; see Notes.
+        - "value": quantities. The column is one feature, and the number is its value.
+
+        Columns that a dict does not name have "category". A column of ids that has decimals is
+        warned of once, in the first ``transform`` that finds them, unless a dict names it.
     missing : {"own", "skip"}, default="own"
-        A missing value, None or NaN, is a feature of its own, one a column ("own"), or is
-        left out, and interactions with it too ("skip").
+        What a missing value (None, NaN) is. "own": a feature of its own, one per column.
+        "skip": nothing, and nor are the interactions with it.
     alternate_sign : bool, default=False
-        Whether half of the features, by their hashes, have the negative of their value.
-        Those that collide then cancel on average rather than add up.
+        Whether half of the features, chosen by their hashes, have the negative of their value.
+        Features that collide then cancel on average instead of adding up.
     dtype : {numpy.float64, numpy.float32}, default=numpy.float64
-        Type of the values.
+        Type of the values. The model has the same.
     seed : int, default=0
         From 0 to 2**32 - 1. Another seed gives other collisions.
     n_jobs : int or None, default=None
-        Threads in ``transform``: 1 for None, one a core for -1, one core less for -2. The rows
-        are the same for any number. Small tables take one.
+        Threads in ``transform``: 1 for None, one per core for -1, one core less for -2. The
+        rows are the same, bit for bit. Small tables take one thread.
 
     Attributes
     ----------
     n_features_in_ : int
-        Number of columns in ``fit``, if it had a table.
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Their names, sorted. ``transform`` then expects these, in any order.
+        Number of columns in ``fit``. Only after a ``fit`` with a table, as what follows.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,) of object
+        Their names, sorted. ``transform`` expects these columns, in any order.
     column_kinds_ : dict {str: str or None}
-        The kind of each: "integer", "float", "decimal", "text", "boolean", "date",
-        "timestamp", "timestamp with a time zone", and of categoricals the kind of their
-        values ("categorical" of numbers, where others are bins or values). ``transform``
-        refuses another kind. The three kinds of numbers are one, but where a float would
-        have lost digits of an id. A column wholly missing has no kind, None, here and there.
+        The kind of each column: "integer", "float", "decimal", "text", "boolean", "date",
+        "timestamp", "timestamp with a time zone", or None for a column without a value.
+        ``transform`` refuses another kind. Details:
+
+        - Integers, floats and decimals are one kind, unless an id is too large for a float.
+        - A categorical column has the kind of its values, but "categorical" where they are
+          numbers and ``numeric`` is "bin" or "value".
+        - A column without a value is never refused.
 
     See Also
     --------
@@ -103,16 +110,20 @@ class ColumnHasher(TransformerMixin, BaseEstimator):
 
     Notes
     -----
-    A table is a pandas or polars DataFrame, a pyarrow Table or RecordBatch, anything with
-    ``__arrow_c_stream__``, a dict of columns, or a 2-D array whose columns are then x0, x1,
-    and so on, as are those that have whole numbers for names. A pandas index is not a column.
-    The same values give the same features in all of these, if they are of the same type: a
-    date of polars is not the timestamp at midnight that pandas makes of it, nor "True" True.
+    A table is one of these:
 
-    Integers, floats and decimals are numbers. All else is a category: strings, booleans,
-    dates, timestamps, and categoricals (Arrow's dictionaries) of any values. Other types,
-    as lists, binary data and durations, are refused. A category is hashed by its text, in
-    UTF-8:
+    - a pandas or Polars DataFrame; the index of pandas is not a column;
+    - a pyarrow Table or RecordBatch, or anything with ``__arrow_c_stream__``;
+    - a dict of columns;
+    - a 2-D array, whose columns are named x0, x1, and so on. So are columns that have whole
+      numbers for names.
+
+    The same values of the same type give the same features in all of these. The order of the
+    columns has no effect.
+
+    Integers, floats and decimals are numbers. Strings, booleans, dates, timestamps and
+    categoricals (dictionaries of Arrow) are categories. Other types are refused: lists, binary
+    data, durations. A category is hashed by its text, in UTF-8:
 
     ==================  ==========================================================
     boolean             true, false
@@ -123,22 +134,25 @@ class ColumnHasher(TransformerMixin, BaseEstimator):
                         a time zone
     ==================  ==========================================================
 
-    The bin of a number x is -1 below 0, 0 at 0, 1 up to 1, 2 up to 2, and 3 +
-    floor(log(x)**2) beyond, which is that of [1]_ for counts: narrow bins for small ones,
-    wider for large ones. It is hashed as a whole number.
+    The bin of a number x is -1 below 0, 0 at 0, 1 up to 1, 2 up to 2, and
+    3 + floor(log(x)**2) beyond [1]_. Bins are narrow for small counts and wide for large ones.
+    A bin is hashed as a whole number.
 
-    The hash has 64 bits. With m(text, seed) for MurmurHash3_x86_32 [2]_, which is
-    ``sklearn.utils.murmurhash3_32``, a column has the seeds a = m(name + "=", ``seed``) and
-    b = m(name + "=", a), and a text t in it the hash 2**32 m(t, b) + m(t, a). A column of
-    values has 2**32 b + a, and what is missing the complement of that. A feature's hash is
-    the sum of its columns' hashes, one or more, modulo 2**64, through fmix64 of [2]_. Its
-    index is that modulo ``n_features``, its sign the highest bit, and its value the product
-    of the columns' values, 1 for a category.
+    The hash has 64 bits. m(text, seed) is MurmurHash3_x86_32 [2]_, which is
+    ``sklearn.utils.murmurhash3_32``:
 
-    A row takes time and memory by its own features, whatever ``n_features`` is. Rows have
-    sorted indices without duplicates or zeros. The type of the result is the one
-    that ``sklearn.set_config(sparse_interface=...)`` asks for, else ``csr_matrix``.
-    ``transform`` may run in several threads at once.
+    1. A column has the seeds a = m(name + "=", ``seed``) and b = m(name + "=", a).
+    2. A text t in the column has the hash 2**32 m(t, b) + m(t, a). A column of values has
+       2**32 b + a. A missing value has the complement of 2**32 b + a.
+    3. The hash of a feature is the sum of its columns' hashes, one or more, modulo 2**64,
+       through fmix64 of [2]_.
+    4. The index is this hash modulo ``n_features``, and the sign its highest bit. The value is
+       the product of the columns' values, 1 for a category. Hashing features is due to [3]_.
+
+    A row takes time and memory by its own features, not by ``n_features``. Rows have sorted
+    indices, and neither duplicates nor zeros. The result is a ``csr_matrix``, or what
+    ``sklearn.set_config(sparse_interface=...)`` asks for. ``transform`` may be called by
+    several threads at once.
 
     References
     ----------
@@ -209,14 +223,15 @@ class ColumnHasher(TransformerMixin, BaseEstimator):
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X=None, y=None):
-        """Check the parameters, and remember the columns of X and their kinds.
+        """Remember the columns of a table and their kinds.
 
-        ``transform`` does not need it, but then takes any columns of any kinds.
+        ``transform`` works without it, and then takes any columns of any kind.
 
         Parameters
         ----------
         X : table of shape (n_samples, n_columns), default=None
-            Its columns are those that ``transform`` will expect. None: any will do.
+            A table such as ``transform`` will get, or its first rows. None: ``transform`` takes
+            any columns.
         y : None
             Ignored.
 
@@ -246,7 +261,7 @@ class ColumnHasher(TransformerMixin, BaseEstimator):
         return self
 
     def fit_transform(self, X, y=None):
-        """Remember the columns of X and return its rows: ``fit`` and ``transform`` in one.
+        """Remember the columns of a table, and return its rows.
 
         Parameters
         ----------
@@ -264,12 +279,12 @@ class ColumnHasher(TransformerMixin, BaseEstimator):
         return self.fit(table).transform(table)
 
     def transform(self, X):
-        """Return the rows of a table, hashed.
+        """Return the rows of a table as sparse rows.
 
         Parameters
         ----------
         X : table of shape (n_samples, n_columns)
-            See Notes of the class. It is not changed. A stream is read to its end.
+            See Notes of the class. X is not changed. A stream is read to its end.
 
         Returns
         -------
@@ -279,13 +294,19 @@ class ColumnHasher(TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If a parameter is not valid, if columns are missing that parameters or ``fit``
-            name, if columns have the same name, or if a number is too large for ``dtype``.
+            If a parameter is not valid, if X lacks a column that a parameter or ``fit`` names
+            or has one that ``fit`` did not have, if columns have the same name, or if a number
+            is too large for ``dtype``.
         TypeError
-            If a column's type cannot be hashed, is of another kind than in ``fit``, or has
-            no numbers though ``numeric`` names it.
+            If X is no table in memory, or if a column cannot be hashed, is of another kind than
+            in ``fit``, or has no numbers though ``numeric`` names it.
         ImportError
             If pyarrow is not installed.
+
+        Warns
+        -----
+        UserWarning
+            If numbers with decimals are taken for ids; see ``numeric``.
         """
         self._validate_params()
         table = as_table(X)
@@ -322,22 +343,22 @@ class ColumnHasher(TransformerMixin, BaseEstimator):
         return rows
 
     def inverse_index(self, X, indices):
-        """Return what falls on some features: the values, of those in a table, they stand for.
+        """Return which values of a table have these indices.
 
         Parameters
         ----------
         X : table of shape (n_samples, n_columns)
             Where to look; as in ``transform``.
         indices : array-like of int of shape (n,)
-            Features, from 0 to n_features - 1, as those of the largest weights of a model.
+            From 0 to n_features - 1. For example, those of the largest weights of a model.
 
         Returns
         -------
         names : dict {int: list of str}
-            For each of the indices, in their order, what X has there, sorted: "site=news" for
-            a category, "clicks=bin 3" for a bin, "price" for a value, "site=<missing>",
-            joined by " & " in an interaction. Bytes that are not UTF-8 are escaped. More
-            than one name is a collision; none means that X has nothing there.
+            The names of what X has at each index, sorted. More than one name is a collision.
+            None means that X has nothing there. A name is "site=news" for a category,
+            "clicks=bin 3" for a bin, "price" for a value, and "site=<missing>" for a missing
+            value. Interactions are joined by " & ". Bytes that are not UTF-8 are escaped.
 
         Raises
         ------
@@ -373,12 +394,14 @@ class ColumnHasher(TransformerMixin, BaseEstimator):
         return {index: sorted(those) for index, those in names.items()}
 
     def get_feature_names_out(self, input_features=None):
-        """Return "columnhasher0", "columnhasher1", ...; ``inverse_index`` says what they are.
+        """Return "columnhasher0", "columnhasher1", and so on.
+
+        ``inverse_index`` tells which values these stand for.
 
         Parameters
         ----------
         input_features : array-like of str, default=None
-            Ignored: any column may fall on any feature.
+            Ignored: any column may have any index.
 
         Returns
         -------
