@@ -696,9 +696,9 @@ def _rounds(job, groups, local, classes, n_rounds):
         start = job.client.submit(_ready, start)
         for _ in range(n_rounds):
             start = _round(job.client, start, groups)
-    elif _is_new(local):
-        raise ValueError("No partition has a row with a weight above 0.")
     [model] = job.gather([start])
+    if _is_new(local) and (_is_new(model) or model.t_ == 0):
+        raise ValueError("No partition has a row with a weight above 0.")
     return model
 
 
