@@ -5,43 +5,25 @@ import math
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from numbers import Integral
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 import numpy as np
 from joblib import effective_n_jobs
 from scipy import sparse
 from sklearn import get_config
 from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
-from sklearn.utils import murmurhash3_32
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 
+from ._columns import column_of, hash_dictionaries
 from ._fitted import DOC_PAGE
-from ._hashing import hash_integers, hash_texts, weave
-from ._tables import (
-    as_categories,
-    as_numbers,
-    as_table,
-    buffers,
-    has_fractions,
-    integers,
-    is_beyond_floats,
-    is_dictionary,
-    is_missing,
-    kind_of,
-    look_up,
-    map_dictionaries,
-    nulls,
-    read_as_text,
-    text_of,
-)
+from ._hashing import weave
+from ._tables import as_table, has_fractions, is_dictionary, is_missing
 
 __all__ = ["ColumnHasher"]
 
 BLOCK = 2**18  # hashes at a time, as a cache holds them; a thread needs as many entries to pay
 MOST_CROSSES = 2**20  # features a row that an order of interactions may ask for
 MOST_NAMES = 2**24
-NUMBERS = {"integer", "float", "decimal"}
-DATES = {"date", "timestamp", "timestamp with a time zone"}
 
 
 class ColumnHasher(TransformerMixin, BaseEstimator):
@@ -312,7 +294,7 @@ class ColumnHasher(TransformerMixin, BaseEstimator):
         table = as_table(X)
         columns, crosses = self._plan(table)
         self._warn_of_amounts(table, columns)
-        table = _hash_dictionaries(table, columns)
+        table = hash_dictionaries(table, columns)
         parts = self._share(table, len(crosses))
         members, starts = _flat(crosses)
         room = np.cumsum([0, *(self._room(part, columns, members, starts) for part in parts)])
@@ -324,11 +306,7 @@ class ColumnHasher(TransformerMixin, BaseEstimator):
             return self._fill(part, columns, members, starts, *entries)
 
         lengths = _in_threads(fill, parts, room[:-1], room[1:])
-        n = 0
-        for start, size in zip(room[:-1], map(np.sum, lengths), strict=True):
-            for entries in (memoryview(indices), memoryview(data)):  # as numpy would copy first
-                entries[n : n + size] = entries[start : start + size]
-            n += size
+        n = _close_gaps([indices, data], room[:-1], map(np.sum, lengths))
         indices, data = indices[:n], data[:n]
         if 2 * n < room[-1]:  # free what is mostly empty
             indices, data = indices.copy(), data.copy()
@@ -376,7 +354,7 @@ class ColumnHasher(TransformerMixin, BaseEstimator):
         table = as_table(X)
         columns, crosses = self._plan(table)
         start = 0
-        for batch in _batches(_hash_dictionaries(table, columns)):
+        for batch in _batches(hash_dictionaries(table, columns)):
             hashes, values = self._parts(batch, columns)
             for cross in crosses:
                 found = np.empty(batch.num_rows, self._index_dtype(0))
@@ -388,7 +366,7 @@ class ColumnHasher(TransformerMixin, BaseEstimator):
                 sums = hashes[np.ix_(cross, rows)].sum(axis=0)
                 for k in np.unique(sums, return_index=True)[1]:
                     row = table.slice(start + int(rows[k]), 1)
-                    parts = [self._name(columns[j], hashes[j, rows[k]], row) for j in cross]
+                    parts = [columns[j].name_of(hashes[j, rows[k]], row, self.dtype) for j in cross]
                     names[int(found[k])].add(" & ".join(parts))
             start += batch.num_rows
         return {index: sorted(those) for index, those in names.items()}
@@ -467,34 +445,17 @@ class ColumnHasher(TransformerMixin, BaseEstimator):
                 f"{MOST_CROSSES} features a row. List those you need."
             )
         columns = [
-            _column(table.field(name), numeric.get(name), self.numeric, self.seed) for name in names
+            column_of(table.field(name), numeric.get(name), self.numeric, self.seed)
+            for name in names
         ]
+        kinds = getattr(self, "column_kinds_", {})
         for column in columns:
-            self._check_kind(column, table.column(column.name))
+            column.check_kind(kinds.get(column.name), table)
         position = {name: j for j, name in enumerate(names)}
         crosses = {tuple(sorted(position[name] for name in cross)) for cross in tuples}
         for k in range(1, order + 1):
             crosses.update(itertools.combinations(range(len(names)), k))
         return columns, sorted(crosses)
-
-    def _check_kind(self, column, values):
-        """Raise if the values of a column are of another kind than in fit."""
-        fitted = getattr(self, "column_kinds_", {}).get(column.name)
-        if column.kind == fitted or None in (column.kind, fitted) or is_missing(values):
-            return
-        told = f"Column {column.name!r} was {fitted} in fit and is {column.kind} now"
-        if {column.kind, fitted} <= NUMBERS:
-            floats = "float" in (column.kind, fitted) and column.how == "category"
-            if floats and is_beyond_floats(values):
-                raise TypeError(
-                    f"{told}, and floats lose digits of numbers from 2**53 on. "
-                    f"{read_as_text(column.name)}"
-                )
-            return
-        how = read_as_text(column.name)
-        if DATES & {column.kind, fitted}:
-            how = "Make text of its dates in all tables, by the same strftime."
-        raise TypeError(f"{told}, so equal values would be other features. {how}")
 
     def _warn_of_amounts(self, table, columns):
         """Warn, once a column, if numbers that look like amounts are taken for ids."""
@@ -545,23 +506,9 @@ class ColumnHasher(TransformerMixin, BaseEstimator):
         is_weighted = skip or any(column.how == "value" for column in columns)
         values = np.ones(hashes.shape if is_weighted else (0, 0))
         for j, column in enumerate(columns):
-            array = batch.column(column.name)
-            if column.how == "value":
-                values[j] = as_numbers(array, column, self.dtype)
-                missing = np.isnan(values[j])
-                values[j, missing] = 1.0
-                hashes[j] = np.where(missing, ~column.key, column.key)
-            elif column.how == "bin":
-                bins = _bins(as_numbers(array, column, self.dtype))
-                missing = np.isnan(bins)
-                bins = np.where(missing, 0, bins).astype(np.int64)
-                bins.flags.writeable = False  # one type for numba
-                hash_integers(bins, column.low, column.high, hashes[j])
-                hashes[j, missing] = ~column.key
-            elif is_dictionary(array):
-                look_up(array, hashes[j])
-            else:
-                _hash(array, column, hashes[j])
+            numbers = column.hash(batch.column(column.name), self.dtype, hashes[j])
+            if numbers is not None:
+                values[j] = numbers
             if skip:
                 values[j] *= hashes[j] != ~column.key
         return hashes, values
@@ -575,58 +522,9 @@ class ColumnHasher(TransformerMixin, BaseEstimator):
             raise ValueError(f"A product or sum of values in a row is too large for {data.dtype}.")
         return n
 
-    def _name(self, column, part_hash, row):
-        """Return what a row has in a column, for people to read."""
-        array = row.column(column.name)
-        if part_hash == ~column.key:
-            return f"{column.name}=<missing>"
-        if column.how == "value":
-            return column.name
-        if column.how == "bin":
-            return f"{column.name}=bin {_bins(as_numbers(array, column, self.dtype))[0]:.0f}"
-        return f"{column.name}={text_of(array)}"
-
     def _index_dtype(self, n_entries):
         """Return the type of indices that scipy takes as it is."""
         return np.int32 if max(self.n_features, n_entries) < 2**31 else np.int64
-
-
-class _Column(NamedTuple):
-    """What is known of a column before its values are read."""
-
-    name: str
-    kind: str | None
-    how: str
-    low: np.uint64
-    high: np.uint64
-
-    @property
-    def key(self):
-        return self.high << np.uint64(32) | self.low
-
-
-def _column(field, how, default, seed):
-    """Return a column of this type; ``how`` was asked for by its name, or is None."""
-    kind = kind_of(field)
-    is_number = kind in NUMBERS and not is_dictionary(field)
-    if how in ("value", "bin") and not (is_number or kind is None):
-        raise TypeError(
-            f"numeric={{{field.name!r}: {how!r}}} needs numbers, but the type of the column is "
-            f"{field.type}."
-        )
-    if how is None:
-        how = default if is_number and isinstance(default, str) else "category"
-    if kind in NUMBERS and not is_number and default in ("value", "bin"):
-        kind = "categorical"  # other features than those of numbers
-    low = murmurhash3_32(field.name + "=", seed=seed, positive=True)
-    high = murmurhash3_32(field.name + "=", seed=low, positive=True)
-    return _Column(field.name, kind, how, np.uint64(low), np.uint64(high))
-
-
-def _bins(numbers):
-    """Return the bins that numbers fall in, NaN where they are missing."""
-    small = np.where(numbers < 0, -1.0, np.ceil(numbers))
-    return np.where(numbers > 2, 3 + np.floor(np.log(np.maximum(numbers, 2.0)) ** 2), small)
 
 
 def _batches(table):
@@ -634,34 +532,20 @@ def _batches(table):
     return table.to_batches(max_chunksize=max(1, BLOCK // table.num_columns))
 
 
-def _hash_dictionaries(table, columns):
-    """Return the table with hashes in its dictionaries, of all their values once."""
-    by_name = {column.name: column for column in columns}
-
-    def hashes_of(name, values):
-        hashes = np.full(len(values) + 1, ~by_name[name].key)  # the last is of rows without one
-        _hash(values, by_name[name], hashes[:-1])
-        return hashes
-
-    return map_dictionaries(table, hashes_of)
-
-
-def _hash(array, column, hashes):
-    """Fill the hashes of the categories in a column, and of what is missing."""
-    categories = as_categories(array)
-    numbers = integers(categories)
-    if numbers is None:
-        hash_texts(*buffers(categories), column.low, column.high, hashes)
-    else:
-        hash_integers(numbers, column.low, column.high, hashes)
-    if categories.null_count:
-        hashes[nulls(categories)] = ~column.key
-
-
 def _flat(crosses):
     """Return the members of all crosses, and where each begins and the last ends."""
     members = np.array([j for cross in crosses for j in cross], dtype=np.int64)
     return members, np.cumsum([0, *map(len, crosses)])
+
+
+def _close_gaps(arrays, starts, sizes):
+    """Move parts of arrays up to the end of the part before; return the end of the last."""
+    n = 0
+    for start, size in zip(starts, sizes, strict=True):
+        for array in map(memoryview, arrays if start > n else []):  # numpy would copy it first
+            array[n : n + size] = array[start : start + size]
+        n += size
+    return n
 
 
 def _in_threads(function, *arguments):
