@@ -184,8 +184,8 @@ class BaseFtrl(CallbackSupportMixin, FittedFtrl):
             vars(draft).pop(name, None)
         self.__dict__ = vars(draft)
         parts = list(zip(learners, batches, strict=True))
-        passes = _passes.Passes(self, parts, judge, random_state, max_iter, self.tol)
         try:
+            passes = _passes.Passes(self, parts, judge, random_state, max_iter, self.tol)
             stopped = self._make(passes, task, told)
             if held_out and may_refit and not stopped:
                 self._refit(batch, random_state, task, told, coef_init, intercept_init)
@@ -246,7 +246,7 @@ class BaseFtrl(CallbackSupportMixin, FittedFtrl):
         if raws is not None:  # rows of weight 0 are predicted in their place
             batch = batch._replace(order=np.arange(batch.weights.size))
         if batch.order.size:
-            loss = self._learner.learn(self._learner.in_units(batch), raws, self._n_threads())
+            loss = self._learner.learn(self._learner.in_stream(batch), raws, self._n_threads())
             self.n_iter_, self.loss_curve_, self.progressive_loss_ = 1, [loss], loss
             for name in ["best_iter_", "validation_curve_"]:  # of a fit before
                 vars(self).pop(name, None)
@@ -287,10 +287,11 @@ class BaseFtrl(CallbackSupportMixin, FittedFtrl):
             batch = _rows.joined(first, batch)
         dtype = batch.rows.data.dtype if before is None else before.dtype
         scales = self._find_scales(batch) if batch.order.size else None
+        scales = self._with_units_of_now(scales, batch)
         self._learner = self._new_learner(dtype, scales)
         self._start_from(self._learner)
         if first is not None:
-            self._learner.learn(self._learner.in_units(first))
+            self._learner.learn(self._learner.in_stream(first))
         self._learner.rates(batch.order.size)
         if batch.order.size and not enough(batch):
             self._first_rows = _rows.joined(batch, batch._replace(order=batch.order[:0]))
@@ -338,12 +339,15 @@ class BaseFtrl(CallbackSupportMixin, FittedFtrl):
     def _ready(self, before, batch, coef_init=None, intercept_init=None):
         """Return the learner with the parameters of now, ready to learn the first of these rows."""
         scales = None if before is None else before.scales
-        if scales is None and self._uses_auto():
+        by_column = self.learning_rate == "auto" and scales is not None
+        finds = self._uses_auto() if scales is None else by_column and scales.typical == np.inf
+        if finds:
             scales = self._find_scales(batch, centered=not isinstance(before, Learner))
-        if isinstance(before, Learner):
-            keep_weights = before.scales is None or self.learning_rate != "auto"
+        if before is not None:
             scales = self._with_units_of_now(scales, batch)
+        if isinstance(before, Learner):
             if scales is not None and scales.units is not before.units:
+                keep_weights = finds or self.learning_rate != "auto"
                 before = before.with_units(scales, keep_weights)
             learner = before.with_numbers(self._numbers(scales), scales)
         else:
@@ -353,7 +357,7 @@ class BaseFtrl(CallbackSupportMixin, FittedFtrl):
         return learner
 
     def _with_units_of_now(self, scales, batch):
-        """Return scales whose units no number of these rows stands out from."""
+        """Return scales whose units have grown with these rows, or are 1 for explicit numbers."""
         if scales is None:
             return None
         if self.learning_rate != "auto":  # numbers are for all columns
@@ -366,7 +370,7 @@ class BaseFtrl(CallbackSupportMixin, FittedFtrl):
         learner = self._learner
         if self.loss == "poisson" and self.average and self.fit_intercept:
             learner.balance(batch)
-        if learner.uncentered() is not learner:
+        if learner.is_centered:
             scales = self._find_scales(batch)
             learner = learner.with_units(scales, keep_weights=True)
             self._learner = learner.with_numbers(self._numbers(scales), scales)

@@ -35,7 +35,7 @@ class FittedFtrl(BaseEstimator):
     def __getstate__(self):
         state = super().__getstate__() | {"_sklearn_ftrl_version": _version()}
         if isinstance(state.get("_learner"), Learner):
-            state["_learner"] = state["_learner"].learned()  # in the middle of fit, its mean
+            state["_learner"] = state["_learner"].learned().uncentered()  # in the middle of fit
         return state
 
     def __setstate__(self, state):

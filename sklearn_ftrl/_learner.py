@@ -11,6 +11,7 @@ from scipy import sparse
 from . import _state
 from ._kernel import (
     FEW,
+    ROOT_N,
     Average,
     Clip,
     Loss,
@@ -21,6 +22,7 @@ from ._kernel import (
     multiply,
     total_loss,
 )
+from ._units import cut, features_of, sizes_of
 
 # A running kernel does not hear Ctrl-C: weights learned between two looks, about 0.1 s.
 BLOCK = 2**23
@@ -123,9 +125,21 @@ class Learner:
         """The units in which some columns are learned, or None."""
         return self.scales.units if self.scales is not None else None
 
+    @property
+    def is_centered(self):
+        """Whether some columns are measured from where they are, and not from 0."""
+        return self.units is not None and bool(self.units.center.any())
+
     def in_units(self, batch):
         """Return rows as this model learns them."""
         return batch if self.units is None else batch._replace(rows=self.units.rows(batch.rows))
+
+    def in_stream(self, batch):
+        """Return rows as this model learns them in a stream, where accidents happen."""
+        batch = self.in_units(batch)
+        if self.units is None:  # else they would have grown
+            return batch
+        return batch._replace(rows=cut(batch.rows, self.scales.typical))
 
     def learned(self):
         """Return this model, which has z and n."""
@@ -211,7 +225,7 @@ class Learner:
     def set_intercepts(self, intercepts):
         """Set z so that the intercepts are these, of shape (n_outputs,)."""
         prox, units = self.numbers.intercept_prox, self.units
-        if _is_centered(units):
+        if self.is_centered:
             own = _state.coefficients(self.state[units.features], self.alpha, self.numbers.prox)
             intercepts = intercepts + units.center / units.size @ own
         self.intercept_state = self.intercept_state.copy()  # which others may share
@@ -350,7 +364,7 @@ class Learner:
 
     def predict(self, rows, order, n_threads=1):
         """Return the linear predictor of rows in this order, of shape (n_rows, n_outputs)."""
-        mixed = _is_centered(self.units) and rows.indices is not None
+        mixed = self.is_centered and rows.indices is not None
         if mixed or rows.data.size >= self.state.shape[0]:
             return _product(rows, order, self.weights(), self.intercepts(), n_threads)
         return self._predict_few(rows, order)
@@ -395,24 +409,30 @@ class Learner:
         """Return the intercepts, of shape (n_outputs,)."""
         prox, units = self.numbers.intercept_prox, self.units
         weights = _state.coefficients(self.intercept_state, self.alpha, prox)[0]
-        if _is_centered(units):
+        if self.is_centered:
             own = _state.coefficients(self.state[units.features], self.alpha, self.numbers.prox)
             weights = weights - units.center / units.size @ own
         return _state.read_only(finite(weights, np.float64))
 
     def z(self):
         """Return z, read-only, of shape (n_outputs, n_features)."""
-        z = _state.z(self.state)
-        return z if self.units is None else _state.read_only(z * self.units.sizes(z.shape[1]))
+        return self._in_units_of_x(_state.z(self.state), 1)
 
     def n(self):
         """Return the sums of squared gradients, read-only, of shape (n_outputs, n_features)."""
-        n = _state.n(self.state)
-        return n if self.units is None else _state.read_only(n * self.units.sizes(n.shape[1]) ** 2)
+        return self._in_units_of_x(_state.n(self.state), 2)
+
+    def _in_units_of_x(self, array, power):
+        """Return an array of shape (n_outputs, n_features) times this power of x's units."""
+        if self.units is None:
+            return array
+        with np.errstate(over="ignore"):  # in float32
+            array = array * (self.units.sizes(array.shape[1]) ** power).astype(array.dtype)
+        return _state.read_only(array)
 
     def uncentered(self):
         """Return a model with these weights whose intercept takes the centers of columns."""
-        if not _is_centered(self.units):
+        if not self.is_centered:
             return self
         scales = self.scales._replace(units=self.units.uncentered())
         return self.with_units(scales, keep_weights=True)
@@ -422,18 +442,21 @@ class Learner:
 
         Where a column's unit grows, and z and n stay, its weight falls.
         """
-        features = np.union1d(_features(self.units), _features(scales.units))
-        old, new = (_sizes(units, features) for units in (self.units, scales.units))
-        state, prox = self.state.copy(), self.numbers.prox
-        weights = _state.coefficients(state[features], self.alpha, prox)
-        state[features] *= (old / new)[:, np.newaxis, np.newaxis]
-        if keep_weights:
-            kept = state[features]
-            _state.set_weights(kept, (weights.T * (new / old)), self.alpha, prox)
-            state[features] = np.where(weights[:, np.newaxis] == 0.0, state[features], kept)
-        model = Learner(state, self.intercept_state, self.numbers, scales, self.t)
+        features = features_of(self.units, scales.units)
+        sizes = sizes_of(scales.units, features)
+        factor = sizes_of(self.units, features) / sizes
+        model = Learner(self.state.copy(), self.intercept_state, self.numbers, scales, self.t)
         model.alpha = self.alpha
-        if _is_centered(self.units):
+        weights = _state.coefficients(self.state[features], self.alpha, self.numbers.prox)
+        state = model.state[features] * factor[:, np.newaxis, np.newaxis].astype(self.dtype)
+        if self.is_centered:  # squares of g x, where those of g (x - center) were summed
+            at, center = np.searchsorted(features, self.units.features), self.units.center
+            of_center = np.outer(center / sizes[at], self.intercept_state[0, ROOT_N])
+            state[at, ROOT_N] = np.hypot(state[at, ROOT_N], of_center)
+        if keep_weights:
+            _state.keep_weights(state, weights.T / factor, self.alpha, self.numbers.prox)
+        model.state[features] = state
+        if self.is_centered:
             model.set_intercepts(self.intercepts())
         return model
 
@@ -453,22 +476,32 @@ class Learner:
         return bounds
 
     def sums(self, start):
-        """Return what this model has learned since the start, as numbers that add up."""
-        if self.units is not start.units:
-            self = self.with_units(start.scales)
+        """Return what this model has learned since the start, as numbers that add up, and units.
+
+        The numbers are in the units of the start.
+        """
+        in_units = self if self.units is start.units else self.with_units(start.scales)
+        prox, intercept_prox = self.numbers.prox, self.numbers.intercept_prox
         return [
-            _state.sums(self.state, start.state, self.numbers.prox),
-            _state.sums(self.intercept_state, start.intercept_state, self.numbers.intercept_prox),
+            _state.sums(in_units.state, start.state, prox),
+            _state.sums(self.intercept_state, start.intercept_state, intercept_prox),
             self.t - start.t,
+            self.units,
         ]
 
     def merged(self, sums):
         """Return the model of the sums of all parts that have started from this one."""
-        coefs, intercepts, learned = sums
+        coefs, intercepts, learned, units = sums
         prox, intercept_prox = self.numbers.prox, self.numbers.intercept_prox
-        state = _state.merged(self.state, coefs, prox)
+        start = self
+        if units is not self.units:
+            start = self.with_units(self.scales._replace(units=units))
+            features = features_of(self.units, units)
+            factor = sizes_of(self.units, features) / sizes_of(units, features)
+            coefs = _state.scaled(coefs, features, factor, prox)
+        state = _state.merged(start.state, coefs, prox)
         intercept = _state.mean(self.intercept_state, intercepts, self.alpha, intercept_prox)
-        model = Learner(state, intercept, self.numbers, self.scales, self.t + learned)
+        model = Learner(state, intercept, self.numbers, start.scales, self.t + learned)
         model.alpha = self.alpha
         return model
 
@@ -519,7 +552,7 @@ class Averaging(Learner):
 
     def predict(self, rows, order, n_threads=1):
         """Return the linear predictor of rows in this order, of shape (n_rows, n_outputs)."""
-        if _is_centered(self.units) and rows.indices is not None:
+        if self.is_centered and rows.indices is not None:
             return self.copy().predict(rows, order, n_threads)
         return self._predict_few(rows, order)
 
@@ -530,22 +563,6 @@ class Averaging(Learner):
     def intercepts(self):
         """Return the intercepts, of shape (n_outputs,)."""
         return self.copy().intercepts()
-
-
-def _features(units):
-    return np.empty(0, np.intp) if units is None else units.features
-
-
-def _sizes(units, features):
-    """Return the sizes of these features."""
-    sizes = np.ones(features.size)
-    if units is not None:
-        sizes[np.searchsorted(features, units.features)] = units.size
-    return sizes
-
-
-def _is_centered(units):
-    return units is not None and bool(units.center.any())
 
 
 def finite(weights, dtype):

@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._base import HISTORY, BaseFtrl
 from ._kernel import Prox
+from ._units import larger
 
 ALIKE = ["initial_accumulator_value", "fit_intercept", "clipvalue", "clipnorm", "global_clipnorm"]
 ADVICE = (
@@ -145,5 +146,7 @@ def check_same(one, other):
 
 
 def add(one, other):
-    """Return the sums of two groups of parts together."""
-    return list(map(operator.add, one, other))
+    """Return the sums of two groups of parts together, and the larger of their units."""
+    *sums, units = one
+    *more, other_units = other
+    return [*map(operator.add, sums, more), larger(units, other_units)]

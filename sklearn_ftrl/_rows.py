@@ -52,12 +52,18 @@ def joined(first, second):
 
 def _own(batch):
     """Return data, indices and sizes of the rows of a batch, in its order, and their y."""
-    data, indices, indptr, _, _ = batch.rows
-    sizes = np.diff(indptr)[batch.order]
+    order = batch.order
+    return *entries(batch.rows, order), batch.targets[order], batch.weights[order]
+
+
+def entries(rows, order):
+    """Return data, indices and sizes of these rows, in this order."""
+    data, indices, indptr, *_ = rows
+    sizes = np.diff(indptr)[order]
     offsets = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    at = np.repeat(indptr[batch.order], sizes) + offsets
+    at = np.repeat(indptr[order], sizes) + offsets
     features = offsets.astype(np.int32) if indices is None else indices[at]
-    return data[at], features, sizes, batch.targets[batch.order], batch.weights[batch.order]
+    return data[at], features, sizes
 
 
 def check_rows(estimator, X, y, sample_weight, **checks):

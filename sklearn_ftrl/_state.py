@@ -64,6 +64,13 @@ def set_weights(state, w, alpha, prox):
     state[:, Z] = z
 
 
+def keep_weights(state, w, alpha, prox):
+    """Set z so that the coordinates have the weights w; where w is 0, z stays within l1."""
+    within_l1 = state[:, Z].clip(-prox.l1, prox.l1)
+    set_weights(state, w, alpha, prox)
+    state[:, Z] = np.where(w.T == 0.0, within_l1, state[:, Z])
+
+
 def with_kept_weights(state, alpha, prox, new_alpha, new_prox):
     """Return the state that has these weights at another rate, beta and power.
 
@@ -117,6 +124,14 @@ def sums(state, start, prox):
     root_n = state[:, ROOT_N].astype(np.float64)
     sums = np.stack([moved, root_n**2, state[:, Z], _n_to_the_p(root_n, prox)])
     return np.multiply(sums, moved, out=sums)
+
+
+def scaled(sums, features, factor, prox):
+    """Return the sums of models whose z and root n of these features are multiplied."""
+    sums, factor = sums.copy(), factor[:, np.newaxis]
+    for what, scale in zip(sums[1:], [factor**2, factor, _n_to_the_p(factor, prox)], strict=True):
+        what[features] *= scale
+    return sums
 
 
 def merged(start, sums, prox):

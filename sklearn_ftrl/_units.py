@@ -4,9 +4,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ._rows import entries
 from ._state import read_only
 
 STANDS_OUT = 10.0  # times larger or smaller than the typical column
+SAMPLE = 1000  # rows that tell sizes; of a column with a number that stands out, all rows do
+BLOCK = 2**16  # numbers that stay in the nearest cache
 
 
 class Units(NamedTuple):
@@ -60,86 +63,137 @@ def find_units(batch, n_features, centered):
 
     The size is the root mean square of the numbers that are not 0; ``centered``: about the
     column's mean, where more than half of the rows of an array have such a number. The typical
-    size is the median of the columns', each counted as often as it has a number. A column that
-    is the same in all rows has none: what little it varies by is rounding.
+    size is the median of the columns', each counted as often as it has a number.
     """
+    rows, order = batch.rows, batch.order
+    centered = centered and rows.indices is None
     with np.errstate(all="ignore"):
-        if batch.rows.indices is None:
-            features, count, center, squares, constant = _of_array(batch, centered)
-        else:
-            data, indices = _numbers(batch.rows, batch.order)
-            sizes = np.abs(data)
-            if not sizes.max(initial=0.0) > STANDS_OUT * sizes.min(initial=np.inf):
-                return None, np.sqrt(np.mean(sizes**2)) if sizes.size else 1.0  # as if all are 1
-            features, count, squares, constant = _of_csr(data, indices, n_features, batch)
-            center = np.zeros(features.size)
-        size = np.sqrt(squares / count)
-        there = (count > 0) & ~constant & np.isfinite(size)
-        if not there.any():
+        some = order
+        if order.size > SAMPLE:  # at random: rows may be sorted, or periodic
+            some = np.random.default_rng(0).choice(order, SAMPLE, replace=False)
+        features, counts, centers, sizes = _columns(rows, some, n_features, centered)
+        if not features.size:
             return None, 1.0
-        typical = _median(size[there], count[there])
-        size = np.where(there, size / typical, 1.0)
-    size[(size >= 1.0 / STANDS_OUT) & (size <= STANDS_OUT)] = 1.0
-    own = (size != 1.0) | (center != 0.0)
-    return of_sizes(features[own], size[own], center[own]), typical
+        typical = _median(sizes, counts)
+        if some is not order:
+            large = np.unique(_beyond(rows, order, STANDS_OUT * typical)[1])
+            if large.size:
+                measured, _, *again = _columns(rows, order, n_features, centered, large)
+                others = ~np.isin(features, measured)
+                features, centers, sizes = (
+                    np.append(a[others], b)
+                    for a, b in zip([features, centers, sizes], [measured, *again], strict=True)
+                )
+        sizes = sizes / typical
+    sizes[(sizes >= 1.0 / STANDS_OUT) & (sizes <= STANDS_OUT)] = 1.0
+    own = np.flatnonzero((sizes != 1.0) | (centers != 0.0))
+    own = own[np.argsort(features[own])]
+    return of_sizes(features[own], sizes[own], centers[own]), typical
 
 
 def grown(units, typical, batch, n_features):
-    """Return units in which no number of these rows is ten times the typical size."""
-    rows, order = batch.rows, batch.order
+    """Return units that have grown with the numbers of these rows.
+
+    Each number that is more than ten times the typical size doubles that of its column, as far
+    as needed: one is an accident, many are another unit. By powers of 2, which lose no bits.
+    """
+    rows = batch.rows if units is None else units.rows(batch.rows)
     most = STANDS_OUT * typical
-    if not np.abs(rows.data).max(initial=0.0) > most:
+    numbers, features = _beyond(rows, batch.order, most)
+    if not features.size:
         return units
-    if rows.indices is None:
-        data = np.abs(rows.data.reshape(rows.indptr.size - 1, rows.longest)[order])
-        features, largest = np.arange(rows.longest), data.max(axis=0).astype(np.float64)
+    features, at, counts = np.unique(features, return_inverse=True, return_counts=True)
+    largest = np.zeros(features.size)
+    np.maximum.at(largest, at, numbers)
+    sizes = np.ones(n_features) if units is None else units.sizes(n_features)
+    sizes[features] *= np.exp2(np.minimum(counts, np.ceil(np.log2(largest) - np.log2(most))))
+    own = np.flatnonzero(sizes != 1.0)
+    return of_sizes(own, sizes[own])
+
+
+def cut(rows, typical):
+    """Return rows in which no number is more than ten times the typical size."""
+    most = STANDS_OUT * typical
+    if not _largest(rows.data) > most:
+        return rows
+    return rows._replace(data=read_only(rows.data.clip(-most, most)))
+
+
+def larger(one, other):
+    """Return units of the larger size of each feature."""
+    features = features_of(one, other)
+    sizes = np.maximum(sizes_of(one, features), sizes_of(other, features))
+    own = sizes != 1.0
+    return of_sizes(features[own], sizes[own])
+
+
+def features_of(*several):
+    """Return the features of units, sorted; None has none."""
+    features = [units.features for units in several if units is not None]
+    return np.unique(np.concatenate([np.empty(0, np.intp), *features]))
+
+
+def sizes_of(units, features):
+    """Return the sizes of features that are those of the units and more."""
+    sizes = np.ones(features.size)
+    if units is not None:
+        sizes[np.searchsorted(features, units.features)] = units.size
+    return sizes
+
+
+def _columns(rows, order, n_features, centered, only=None):
+    """Return the features of these rows, or those asked for: counts, centers and sizes as well."""
+    data, features = _numbers(rows, order, only)
+    if only is not None:
+        distinct, at = only, np.searchsorted(only, features)
+    elif features.size < n_features:  # spare a look at all features
+        distinct, at = np.unique(features, return_inverse=True)
     else:
-        data, indices = _numbers(rows, order)
-        data = np.abs(data)
-        features, at = np.unique(indices[data > most], return_inverse=True)
-        largest = np.zeros(features.size)
-        np.maximum.at(largest, at, data[data > most])
-    size = np.ones(n_features) if units is None else units.sizes(n_features)
-    stands_out = largest > most * size[features]
-    size[features[stands_out]] = largest[stands_out] / most
-    if not stands_out.any():
-        return units
-    own = np.flatnonzero(size != 1.0)
-    return of_sizes(own, size[own])
+        distinct, at = np.arange(n_features), features
+    counts = np.bincount(at, minlength=distinct.size)
+    centers = np.zeros(distinct.size)
+    if centered:
+        means = np.bincount(at, data, distinct.size) / order.size
+        centers = np.where(2 * counts > order.size, means, 0.0)
+        data = data - centers[at]
+    sizes = np.sqrt(np.bincount(at, data**2, distinct.size) / counts)
+    constant = sizes <= 1e-9 * np.abs(centers)  # what it varies by is rounding
+    sizes[constant] = np.abs(centers[constant])
+    there = np.isfinite(sizes) & (sizes > 0.0)
+    return distinct[there], counts[there], centers[there], sizes[there]
 
 
-def _of_array(batch, centered):
-    """Return the features of an array, their counts, centers, sums of squares, who is constant."""
-    rows = batch.rows
-    data = rows.data.reshape(rows.indptr.size - 1, rows.longest)[batch.order].astype(np.float64)
-    count, mean = np.count_nonzero(data, axis=0), data.mean(axis=0)
-    center = np.where(centered & (2 * count > batch.order.size), mean, 0.0)
-    squares = np.where(data != 0.0, (data - center) ** 2, 0.0).sum(axis=0)
-    return np.arange(rows.longest), count, center, squares, data.std(axis=0) <= 1e-9 * np.abs(mean)
+def _numbers(rows, order, only=None):
+    """Return the numbers of these rows that are not 0, and their features, in any order."""
+    if rows.indices is None:
+        columns = np.arange(rows.longest) if only is None else only
+        data = rows.data.reshape(-1, rows.longest)[order[:, np.newaxis], columns].ravel()
+        features = np.tile(columns, order.size)
+    elif order.size == rows.indptr.size - 1:
+        data, features = rows.data, rows.indices
+    else:
+        data, features, _ = entries(rows, order)
+    kept = data != 0.0
+    if only is not None:
+        kept &= np.isin(features, only)
+    return data[kept].astype(np.float64), features[kept]
 
 
-def _numbers(rows, order):
-    """Return the numbers that are not 0 in rows of a CSR matrix, and their indices."""
-    kept = rows.data != 0.0
+def _beyond(rows, order, most):
+    """Return the numbers of these rows that are larger, absolute, and their features."""
+    at = np.empty(0, np.intp)
+    if _largest(rows.data) > most:
+        at = np.flatnonzero(np.abs(rows.data) > most)
     if order.size < rows.indptr.size - 1:
-        learned = np.zeros(rows.indptr.size - 1, bool)
-        learned[order] = True
-        kept &= np.repeat(learned, np.diff(rows.indptr))
-    if kept.all():
-        return rows.data.astype(np.float64), rows.indices
-    return rows.data[kept].astype(np.float64), rows.indices[kept]
+        at = at[np.isin(np.searchsorted(rows.indptr, at, side="right") - 1, order)]
+    features = at % rows.longest if rows.indices is None else rows.indices[at]
+    return np.abs(rows.data[at]).astype(np.float64), features
 
 
-def _of_csr(data, indices, n_features, batch):
-    """Return the features of a CSR matrix, their counts, sums of squares, who is constant."""
-    features = np.arange(n_features)
-    if indices.size < n_features:  # spare a look at all features
-        features, indices = np.unique(indices, return_inverse=True)
-    count = np.bincount(indices, minlength=features.size)
-    total, squares = (np.bincount(indices, x, features.size) for x in (data, data**2))
-    n_rows = batch.order.size
-    variance = squares / n_rows - (total / n_rows) ** 2  # to the rounding of squares
-    return features, count, squares, (count == n_rows) & (variance <= 1e-12 * squares / n_rows)
+def _largest(data):
+    """Return the largest absolute number, in one look."""
+    parts = (data[start : start + BLOCK] for start in range(0, data.size, BLOCK))
+    return max((max(part.max(), -part.min()) for part in parts), default=0.0)
 
 
 def _median(sizes, counts):
