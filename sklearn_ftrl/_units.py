@@ -152,13 +152,13 @@ def _columns(rows, order, n_features, centered, only=None):
         distinct, at = np.arange(n_features), features
     counts = np.bincount(at, minlength=distinct.size)
     centers = np.zeros(distinct.size)
+    sizes = np.sqrt(np.bincount(at, data**2, distinct.size) / counts)
     if centered:
         means = np.bincount(at, data, distinct.size) / order.size
-        centers = np.where(2 * counts > order.size, means, 0.0)
-        data = data - centers[at]
-    sizes = np.sqrt(np.bincount(at, data**2, distinct.size) / counts)
-    constant = sizes <= 1e-9 * np.abs(centers)  # what it varies by is rounding
-    sizes[constant] = np.abs(centers[constant])
+        about = np.sqrt(np.bincount(at, (data - means[at]) ** 2, distinct.size) / counts)
+        varies = about > 1e-9 * np.abs(means)  # by more than rounding
+        often = varies & (2 * counts > order.size)
+        centers[often], sizes[often] = means[often], about[often]
     there = np.isfinite(sizes) & (sizes > 0.0)
     return distinct[there], counts[there], centers[there], sizes[there]
 
