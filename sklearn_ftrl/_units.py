@@ -114,7 +114,7 @@ def grown(units, typical, batch, n_features):
 def cut(rows, typical):
     """Return rows in which no number is more than ten times the typical size."""
     most = STANDS_OUT * typical
-    if not _largest(rows.data) > most:
+    if not _largest(rows) > most:
         return rows
     return rows._replace(data=read_only(rows.data.clip(-most, most)))
 
@@ -182,7 +182,7 @@ def _numbers(rows, order, only=None):
 def _beyond(rows, order, most):
     """Return the numbers of these rows that are larger, absolute, and their features."""
     at = np.empty(0, np.intp)
-    if _largest(rows.data) > most:
+    if _largest(rows) > most:
         at = np.flatnonzero(np.abs(rows.data) > most)
     if order.size < rows.indptr.size - 1:
         at = at[np.isin(np.searchsorted(rows.indptr, at, side="right") - 1, order)]
@@ -190,8 +190,11 @@ def _beyond(rows, order, most):
     return np.abs(rows.data[at]).astype(np.float64), features
 
 
-def _largest(data):
-    """Return the largest absolute number, in one look."""
+def _largest(rows):
+    """Return the largest absolute number, in one look at most."""
+    if rows.ones is not None and rows.ones.all():
+        return 1.0
+    data = rows.data
     parts = (data[start : start + BLOCK] for start in range(0, data.size, BLOCK))
     return max((max(part.max(), -part.min()) for part in parts), default=0.0)
 
