@@ -131,11 +131,16 @@ def test_auto_takes_beta_by_the_scale_of_the_slope():
     assert numbers_of_auto("quantile", y)[1] == pytest.approx(3.0)
 
 
-@pytest.mark.parametrize("loss", sorted(set(REGRESSOR_LOSSES) - {"poisson", "huber"}))
+@pytest.mark.parametrize("loss", sorted(REGRESSOR_LOSSES.keys() - {"poisson", "huber"}))
 @pytest.mark.parametrize("value", [0.1, 1e3])
 def test_auto_takes_the_size_of_targets_that_are_all_the_same(loss, value):
     rates = [numbers_of_auto(loss, np.full(60, size))[0] for size in (1.0, value)]
     assert rates[1] == pytest.approx(value * rates[0])
+
+
+def test_auto_takes_for_huber_the_size_of_targets_that_are_all_the_same_up_to_epsilon():
+    rates = [numbers_of_auto("huber", np.full(60, size), epsilon=2.0)[0] for size in (1, 2, 1e3)]
+    assert rates == pytest.approx([rates[0], 2.0 * rates[0], 2.0 * rates[0]])
 
 
 @pytest.mark.compiled
