@@ -1,5 +1,6 @@
 """Columns of a table: of what kind they are, and the hashes that stand for their values."""
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -121,9 +122,14 @@ def column_of(field, how, default, seed):
         how = default if is_number and isinstance(default, str) else "category"
     if kind in NUMBERS and not is_number and default in ("value", "bin"):
         kind = "categorical"  # other features than those of numbers
-    low = murmurhash3_32(field.name + "=", seed=seed, positive=True)
-    high = murmurhash3_32(field.name + "=", seed=low, positive=True)
-    return Column(field.name, kind, how, np.uint64(low), np.uint64(high))
+    return Column(field.name, kind, how, *_seeds(field.name, seed))
+
+
+@lru_cache(2**12)  # a request of one row needs those of all its columns
+def _seeds(name, seed):
+    low = murmurhash3_32(name + "=", seed=seed, positive=True)
+    high = murmurhash3_32(name + "=", seed=low, positive=True)
+    return np.uint64(low), np.uint64(high)
 
 
 def hash_dictionaries(table, columns):

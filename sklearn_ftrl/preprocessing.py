@@ -528,8 +528,8 @@ class ColumnHasher(TransformerMixin, BaseEstimator):
 
 
 def _batches(table):
-    """Return the table in batches whose hashes a cache holds."""
-    return table.to_batches(max_chunksize=max(1, BLOCK // table.num_columns))
+    """Return the table in batches whose hashes a cache holds, but not of too few rows to pay."""
+    return table.to_batches(max_chunksize=max(1, BLOCK // min(table.num_columns, 512)))
 
 
 def _flat(crosses):
