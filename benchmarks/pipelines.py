@@ -5,6 +5,8 @@ function. That returns a function in turn, which predicts the test rows and is n
 """
 
 import os
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -41,9 +43,13 @@ class Log(NamedTuple):
     clicked: np.ndarray
     least_loss: float
 
-    def batches(self):
+    def batches(self, dictionaries=False):
         """Yield the ids and the clicks of some rows at a time."""
-        for batch in pa.dataset.dataset(self.path).to_batches(batch_size=ROWS_PER_BATCH):
+        columns = self.test.schema.names if dictionaries else []
+        options = pa.dataset.ParquetReadOptions(dictionary_columns=columns)
+        form = pa.dataset.ParquetFileFormat(read_options=options)
+        dataset = pa.dataset.dataset(self.path, format=form)
+        for batch in dataset.to_batches(batch_size=ROWS_PER_BATCH):
             yield batch.select(self.test.schema.names), batch["clicked"].to_numpy()
 
     def regret(self, probability):
@@ -79,17 +85,27 @@ def _part(start, n_rows):
     return log
 
 
-def ftrl(log, pairs):
-    """Hash with ColumnHasher, learn with FtrlClassifier."""
-    hasher = ColumnHasher(2**BITS, interactions=pairs)
+def ftrl(log, pairs, in_threads=True):
+    """Hash with ColumnHasher, learn with FtrlClassifier: at the same time, or one by one."""
+    hasher = ColumnHasher(2**BITS, interactions=pairs, n_jobs=-1 if in_threads else None)
 
     def run():
         model = FtrlClassifier(**FTRL)
-        for ids, clicked in log.batches():
-            model.partial_fit(hasher.transform(ids), clicked, classes=[0, 1])
+        rows = ((hasher.transform(ids), clicked) for ids, clicked in log.batches(dictionaries=True))
+        for X, clicked in ahead(rows) if in_threads else rows:
+            model.partial_fit(X, clicked, classes=[0, 1])
         return lambda: model.predict_proba(hasher.transform(log.test))[:, 1]
 
     return run
+
+
+def ahead(batches):
+    """Yield batches, while a thread prepares the next one."""
+    with ThreadPoolExecutor(1) as thread:
+        coming = thread.submit(next, batches, None)
+        while (batch := coming.result()) is not None:
+            coming = thread.submit(next, batches, None)
+            yield batch
 
 
 def sgd(log, pairs):
@@ -173,6 +189,7 @@ def datatable(log, pairs):
 OURS = "ColumnHasher, FtrlClassifier"
 PIPELINES = {
     OURS: ftrl,
+    "the same, in one thread": partial(ftrl, in_threads=False),
     "FeatureHasher, SGDClassifier": sgd,
     "vw --ftrl": vw,
     "datatable Ftrl": datatable,

@@ -4,13 +4,14 @@ A click log that outgrows memory
 
 A click log is a table of ids and counts that gets longer every day. Here ``pyarrow.dataset``
 reads it from Parquet files a row group at a time, ``ColumnHasher`` makes sparse rows of it, and
-``FtrlClassifier`` learns them as they come: in one process, whose memory does not grow with the
-log. The log is made up, so the probability of each click is known, and so is the least loss that
-any model can have.
+``FtrlClassifier`` learns them while the next row group is read and hashed: in one process, whose
+memory does not grow with the log. The log is made up, so the probability of each click is known,
+and so is the least loss that any model can have.
 """  # noqa: D205, D400
 
 import resource
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
@@ -78,7 +79,8 @@ models = {
 # ``partial_fit`` judges each row just before it learns it, and ``progressive_loss_`` is the mean.
 # What a loss has above that of the true probabilities is the regret: what the model could still
 # gain. A file is no more than a list of row groups, so the number of those that were learned is
-# all it takes to go on later.
+# all it takes to go on later. A thread prepares the next row group in the meantime: reading,
+# hashing and learning all let other threads run.
 
 
 def peak_memory():
@@ -87,24 +89,42 @@ def peak_memory():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
 
+def rows_of(groups, models):
+    """Yield, a row group at a time, the clicks, the least loss, and the rows for each model."""
+    for group in groups:
+        table = group.to_table()
+        clicked = table["clicked"].to_numpy()
+        least = log_loss(clicked, table["probability"].to_numpy())
+        ids = table.select(features)
+        yield clicked, least, [hasher.transform(ids) for hasher, _ in models.values()]
+
+
+def ahead(items):
+    """Yield from an iterator, while a thread prepares the next item."""
+    with ThreadPoolExecutor(1) as thread:
+        coming = thread.submit(next, items, None)
+        while (item := coming.result()) is not None:
+            coming = thread.submit(next, items, None)
+            yield item
+
+
 def learn_new_rows(models, n_learned, history):
     """Learn the row groups after the first ones; return how many there are by now."""
     files = ds.dataset(log_folder).get_fragments()
     groups = [group for file in files for group in file.split_by_row_group()]
-    for k, group in enumerate(groups[n_learned:], n_learned + 1):
-        start = perf_counter()
-        for batch in group.to_batches():
-            clicked, table = batch["clicked"].to_numpy(), batch.select(features)
-            least = log_loss(clicked, batch["probability"].to_numpy())
-            for name, (hasher, model) in models.items():
-                model.partial_fit(hasher.transform(table), clicked, classes=[0, 1])
-                regret, size = model.progressive_loss_ - least, np.count_nonzero(model.coef_)
-                history.append((name, model.t_, least, regret, size))
+    start = perf_counter()
+    coming = ahead(rows_of(groups[n_learned:], models))
+    for k, (clicked, least, rows) in enumerate(coming, n_learned + 1):
+        for X, (name, (_, model)) in zip(rows, models.items(), strict=True):
+            model.partial_fit(X, clicked, classes=[0, 1])
+            regret, size = model.progressive_loss_ - least, np.count_nonzero(model.coef_)
+            history.append((name, model.t_, least, regret, size))
         regrets = "  ".join(f"{regret:.4f}" for *_, regret, _ in history[-len(models) :])
         print(
             f"{k:2} of {len(groups)} row groups, {perf_counter() - start:.1f} s, "
             f"peak memory {peak_memory():.0f} MB, regrets {regrets}"
         )
+        start = perf_counter()
     return len(groups)
 
 

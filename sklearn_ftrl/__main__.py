@@ -25,7 +25,7 @@ def main():
     start = time.perf_counter()
     dtypes, index_dtypes = [np.float64, np.float32], [np.int32, np.int64, None]
     for dtype, index_dtype in itertools.product(dtypes, index_dtypes):
-        X = np.ones((3, 3), dtype)
+        X = np.arange(1, 10, dtype=dtype).reshape(3, 3)
         if index_dtype:
             X = sparse.csr_array(np.eye(3, dtype=dtype))
             X.indices = X.indices.astype(index_dtype)

@@ -309,7 +309,7 @@ class BaseFtrl(CallbackSupportMixin, FittedFtrl):
         with np.errstate(over="ignore"):
             weights = self._weigh(sample_weight, targets, y)
         _rows.check_sum(weights)
-        return _rows.batch(X, targets, weights), sample_weight
+        return _rows.batch(X, targets, weights, self), sample_weight
 
     def _check(self, X, y, sample_weight, dtype, reset):
         """Return the arguments as checked arrays."""
@@ -328,9 +328,9 @@ class BaseFtrl(CallbackSupportMixin, FittedFtrl):
             X, y, weights = self._check(X, y, sample_weight, self._learner.dtype, reset=False)
             targets = self._encode(y, False)
             _rows.check_sum(weights)
+            batch = _rows.batch(X, targets, weights, self)
         except (ValueError, TypeError) as error:
             raise type(error)(f"In X_val, y_val or sample_weight_val: {error}") from error
-        batch = _rows.batch(X, targets, weights)
         if not batch.order.size:
             raise ValueError("sample_weight_val must contain at least one non-zero number.")
         return batch

@@ -37,13 +37,15 @@ REORDER = {"reassoc", "contract", "nsz"}
 class Rows(NamedTuple):
     """CSR rows whose indices are in range and increase strictly within a row.
 
-    Without indices, all rows have all features.
+    Without indices, all rows have all features. Of a row whose numbers are all 1, as they are
+    where categories are hashed, data is not read: it is the larger half of what memory sends.
     """
 
     data: np.ndarray
     indices: np.ndarray | None
     indptr: np.ndarray
     longest: int
+    ones: np.ndarray | None  # of bool, one a row: its numbers are all 1; None without indices
 
 
 class Prox(NamedTuple):
@@ -133,7 +135,7 @@ def learn_few(
     memory. A row of weight 0 is only predicted. Where a row's loss or gradient is too large,
     it is the end: the row has changed nothing and is returned as well, else -1.
     """
-    data, indices, indptr, longest = rows
+    data, indices, indptr, longest, ones = rows
     n_outputs = 1 if several is None else several
     width = 2 * n_outputs if average is None else 4 * n_outputs  # of a coordinate
     near = NEAR if average is None else NEAR_WIDE
@@ -170,8 +172,12 @@ def learn_few(
             for k in range(first + size, first + padded):
                 z[k], root_n[k] = 0.0, 0.0
         square = 0.0
-        for k in range(size):
-            x[k] = data[start + k]
+        if has_ones(ones, i):
+            for k in range(size):
+                x[k] = 1.0
+        else:
+            for k in range(size):
+                x[k] = data[start + k]
         for k in range(size, padded):
             x[k] = 0.0
         for k in range(padded):
@@ -207,16 +213,22 @@ def learn_few(
                 for k in range(first, first + padded):
                     u[k] = weight(z[k], root_n[k], inverse_alpha, no_l1)
         # Here and below, no function that takes arrays: it would count references in each row.
-        prefetch(indptr, order[min(t + 2 * FAR, order.size - 1)])
+        ahead = order[min(t + 2 * FAR, order.size - 1)]
+        prefetch(indptr, ahead)
+        prefetch(ones, ahead)
         ahead = order[min(t + FAR, order.size - 1)]
         prefetch(y, ahead)
         prefetch(sample_weight, ahead)
         prefetch(raws, n_outputs * ahead)
         last = indptr[ahead + 1] - 1
-        for k in range(indptr[ahead], last, LINE):
-            prefetch(data, k)
-            prefetch(indices, k)
-        prefetch(data, last)
+        if has_ones(ones, ahead):
+            for k in range(indptr[ahead], last, LINE):
+                prefetch(indices, k)
+        else:
+            for k in range(indptr[ahead], last, LINE):
+                prefetch(data, k)
+                prefetch(indices, k)
+            prefetch(data, last)
         prefetch(indices, last)
         ahead = order[min(t + near, order.size - 1)]
         first = indptr[ahead] & POSITIVE
@@ -461,7 +473,7 @@ def learn_many(
     learned,  # OUT, of shape (1,)
 ):
     """Do what learn_few does for more than FEW outputs: in place, vector code over them."""
-    data, indices, indptr, longest = rows
+    data, indices, indptr, longest, ones = rows
     n_outputs = intercept.shape[1]
     width = 2 * n_outputs if average is None else 4 * n_outputs
     w = np.empty(longest * n_outputs)
@@ -477,6 +489,7 @@ def learn_many(
         i = order[t]
         start = indptr[i] & POSITIVE
         size = (indptr[i + 1] - start) & POSITIVE
+        all_ones = has_ones(ones, i)
 
         inverse_alpha = 1.0 / rates[min(n_learned, rates.size - 1)]
         slowness = inverse_alpha / intercept_prox.rate
@@ -500,7 +513,7 @@ def learn_many(
             w_sum[c], root_n_sum[c] = 0.0, 0.0
         square = 0.0
         for k in range(size):
-            x = np.float64(data[start + k])
+            x = 1.0 if all_ones else np.float64(data[start + k])
             square += x * x
             at = width * (feature(indices, start, k) & POSITIVE)
             for c in range(n_outputs):
@@ -519,16 +532,22 @@ def learn_many(
                     z, root_n = np.float64(numbers[at + c]), np.float64(numbers[at + n_outputs + c])
                     u[k * n_outputs + c] = weight(z, root_n, inverse_alpha, no_l1)
 
-        prefetch(indptr, order[min(t + 2 * FAR, order.size - 1)])
+        ahead = order[min(t + 2 * FAR, order.size - 1)]
+        prefetch(indptr, ahead)
+        prefetch(ones, ahead)
         ahead = order[min(t + FAR, order.size - 1)]
         prefetch(y, ahead)
         prefetch(sample_weight, ahead)
         prefetch(raws, n_outputs * ahead)
         last = indptr[ahead + 1] - 1
-        for k in range(indptr[ahead], last, LINE):
-            prefetch(data, k)
-            prefetch(indices, k)
-        prefetch(data, last)
+        if has_ones(ones, ahead):
+            for k in range(indptr[ahead], last, LINE):
+                prefetch(indices, k)
+        else:
+            for k in range(indptr[ahead], last, LINE):
+                prefetch(data, k)
+                prefetch(indices, k)
+            prefetch(data, last)
         prefetch(indices, last)
         ahead = order[min(t + NEAR, order.size - 1)]
         first = indptr[ahead]
@@ -577,7 +596,7 @@ def learn_many(
 
         shrink, shrink_bias = clip_factors(norm, square, fit_intercept, clip)
         for k in range(size):
-            x = np.float64(data[start + k])
+            x = 1.0 if all_ones else np.float64(data[start + k])
             at = width * (feature(indices, start, k) & POSITIVE)
             if average is not None:
                 known = numbers[at + SINCE * n_outputs] == begin
@@ -669,10 +688,24 @@ def llvm_prefetch(context, array, index):
     return types.void(array, types.intp), codegen
 
 
+def llvm_has_ones(context, ones, row):
+    """Return the flag of a row, which is not set where there are none."""
+
+    def codegen(context, builder, signature, args):
+        if ones is types.none:
+            return context.get_constant(types.boolean, False)
+        read = context.get_function(operator.getitem, types.boolean(ones, types.uintp))
+        return read(builder, args)
+
+    return types.boolean(ones, types.intp), codegen
+
+
 feature: Any = intrinsic(llvm_feature)
+has_ones: Any = intrinsic(llvm_has_ones)
 prefetch: Any = intrinsic(llvm_prefetch)
 if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]
     feature = lambda indices, start, k: k if indices is None else int(indices[start + k])  # noqa: E731
+    has_ones = lambda ones, row: ones is not None and bool(ones[row])  # noqa: E731
     prefetch = lambda array, index: None  # noqa: E731
 
 
@@ -895,25 +928,42 @@ def merge_parts(state, parts, first, last, alpha, prox, average, steps, is_inter
 @njit(fastmath=REORDER)
 def multiply(rows, order, w, out):
     """Add to out, of shape (order.size, n_outputs), the product of the rows with weights w."""
-    data, indices, indptr, _ = rows
+    data, indices, indptr, _, ones = rows
     n_outputs = w.shape[1]
     flat = w.ravel()
     for t in range(order.size):
         i = order[t]
         start = indptr[i] & POSITIVE
         size = (indptr[i + 1] - start) & POSITIVE
+        all_ones = has_ones(ones, i)
+        ahead = order[min(t + 2 * FAR, order.size - 1)]
+        prefetch(indptr, ahead)
+        prefetch(ones, ahead)
+        ahead = order[min(t + FAR, order.size - 1)]
+        last = indptr[ahead + 1] - 1
+        for k in range(indptr[ahead], last, LINE):
+            prefetch(indices, k)
+        prefetch(indices, last)
+        if not has_ones(ones, ahead):
+            for k in range(indptr[ahead], last, LINE):
+                prefetch(data, k)
+            prefetch(data, last)
         ahead = order[min(t + NEAR, order.size - 1)]
         first = indptr[ahead] & POSITIVE
         for k in range((indptr[ahead + 1] - first) & POSITIVE):
             prefetch(flat, n_outputs * feature(indices, first, k))
         if n_outputs == 1:
             raw = 0.0
-            for k in range(size):
-                raw += data[start + k] * flat[feature(indices, start, k) & POSITIVE]
+            if all_ones:
+                for k in range(size):
+                    raw += flat[feature(indices, start, k) & POSITIVE]
+            else:
+                for k in range(size):
+                    raw += data[start + k] * flat[feature(indices, start, k) & POSITIVE]
             out[t, 0] += raw
             continue
         for k in range(size):
-            x = data[start + k]
+            x = 1.0 if all_ones else np.float64(data[start + k])
             at = n_outputs * (feature(indices, start, k) & POSITIVE)
             for c in range(n_outputs):
                 out[t, c] += x * flat[at + c]
@@ -925,7 +975,7 @@ def squares(rows, order, out):
 
     Return how many of their numbers are not 0, and the sum of the roots of all.
     """
-    data, _, indptr, _ = rows
+    data, _, indptr, _, _ = rows
     n_numbers, roots = 0, 0.0
     for t in range(order.size):
         square = 0.0
@@ -944,7 +994,7 @@ def square_of_sum(rows, order, sums):
 
     It is found from the rows once more: a look at the sums of all features may take longer.
     """
-    data, indices, indptr, _ = rows
+    data, indices, indptr, _, _ = rows
     for t in range(order.size):
         start = indptr[order[t]]
         for k in range(indptr[order[t] + 1] - start):
@@ -958,24 +1008,33 @@ def square_of_sum(rows, order, sums):
 
 
 @njit
-def inspect_rows(indices, indptr, n_features):
-    """Return the size of the longest row, and whether indices increase within each row.
+def inspect_rows(data, indices, indptr, n_features, ones):
+    """Return the size of the longest row, whether indices increase within each, and finiteness.
 
     The size is -1 where indptr is out of range. An index that is shows where the rows
-    increase: there it can only be the first or the last of a row.
+    increase: there it can only be the first or the last of a row. ones gets which rows have
+    no number but 1.
     """
-    longest, out_of_range, descends = 0, 0, False
+    longest, out_of_range, descends, finite = 0, 0, False, True
     if indptr[0] != 0:
-        return -1, False
+        return -1, False, True
     for i in range(indptr.size - 1):
         start, stop = indptr[i], indptr[i + 1]
         if stop < start or stop > indices.size:
-            return -1, False
+            return -1, False, True
+        ones[i] = True
         if start == stop:
             continue
         longest = max(longest, stop - start)
-        row = indices[start:stop]
+        row, x = indices[start:stop], data[start:stop]
         for k in range(row.size - 1):  # without a way out, so that it is vector code
             descends |= row[k + 1] <= row[k]
         out_of_range += (row[0] < 0) | (row[row.size - 1] >= n_features)
-    return (-1 if out_of_range and not descends else longest), not descends
+        others = False
+        for k in range(x.size):
+            others |= x[k] != 1
+        if others:
+            ones[i] = False
+            for k in range(x.size):
+                finite &= x[k] - x[k] == 0
+    return (-1 if out_of_range and not descends else longest), not descends, finite

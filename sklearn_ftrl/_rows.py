@@ -26,10 +26,12 @@ class Batch(NamedTuple):
     weights: np.ndarray
 
 
-def batch(X, targets, weights):
+def batch(X, targets, weights, estimator=None):
     """Return the rows whose weight is above 0, in the order given."""
     order = np.flatnonzero(weights != 0)
-    return Batch(as_rows(X), order, _frozen(targets, np.float64), _frozen(weights, np.float64))
+    return Batch(
+        as_rows(X, estimator), order, _frozen(targets, np.float64), _frozen(weights, np.float64)
+    )
 
 
 def joined(first, second):
@@ -43,13 +45,14 @@ def joined(first, second):
         _frozen(indices),
         _frozen(np.r_[0, np.cumsum(sizes)], np.int64),
         max(first.rows.longest, second.rows.longest),
+        _frozen(np.zeros(sizes.size, bool)),
     )
     return Batch(rows, np.arange(sizes.size), _frozen(targets), _frozen(weights))
 
 
 def _own(batch):
     """Return data, indices and sizes of the rows of a batch, in its order, and their y."""
-    data, indices, indptr, _ = batch.rows
+    data, indices, indptr, _, _ = batch.rows
     sizes = np.diff(indptr)[batch.order]
     offsets = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
     at = np.repeat(indptr[batch.order], sizes) + offsets
@@ -61,7 +64,8 @@ def check_rows(estimator, X, y, sample_weight, **checks):
     """Return X, y and sample weights as checked arrays."""
     with np.errstate(invalid="ignore"):  # scikit-learn's sum warns where huge numbers cancel
         X, y = validate(estimator, X, y, **checks)
-    check_finite(X, estimator)
+    if not sparse.issparse(X):  # else by as_rows, which looks at them anyway
+        check_finite(X, estimator)
     return X, y, check_sample_weight(sample_weight, X.shape[0])
 
 
@@ -148,13 +152,16 @@ def check_init(init, name, shape):
     return init.reshape(shape)
 
 
-def as_rows(X):
-    """Return X, dense or CSR, as the kernel takes it; the caller's arrays stay as they are."""
+def as_rows(X, estimator=None):
+    """Return X, dense or CSR, as the kernel takes it; the caller's arrays stay as they are.
+
+    NaN and inf in CSR are errors where it is told whose.
+    """
     if not sparse.issparse(X):
         some = X[:1000]
         if 2 * np.count_nonzero(some) > some.size:  # zeros may stay: no row touches their weights
             starts = np.arange(0, X.size + 1, X.shape[1])
-            return Rows(_frozen(X.ravel()), None, _frozen(starts), X.shape[1])
+            return Rows(_frozen(X.ravel()), None, _frozen(starts), X.shape[1], None)
         X = sparse.csr_array(X)
     index_dtype = X.indices.dtype if X.indices.dtype in (np.int32, np.int64) else np.int64
     data = _frozen(X.data, X.dtype)
@@ -162,16 +169,19 @@ def as_rows(X):
     indptr = _frozen(X.indptr, np.int64)
     if indptr.size != X.shape[0] + 1 or data.size != indices.size:
         raise ValueError("X is not a valid CSR matrix: data, indices and indptr do not fit.")
-    longest, increasing = inspect_rows(indices, indptr, X.shape[1])
+    ones = np.empty(X.shape[0], bool)
+    longest, increasing, finite = inspect_rows(data, indices, indptr, X.shape[1], ones)
     if longest < 0:
         raise ValueError(
             "X is not a valid CSR matrix: an entry of indptr or indices is out of range."
         )
+    if estimator is not None and not finite:
+        check_finite(X, estimator)
     if not increasing:
         X = sparse.csr_array((data, indices, indptr), shape=X.shape, copy=True)
         X.sum_duplicates()
         return as_rows(X)
-    return Rows(data, indices, indptr, longest)
+    return Rows(data, indices, indptr, longest, _frozen(ones))
 
 
 def _frozen(array, dtype=None):

@@ -27,6 +27,7 @@ class Units(NamedTuple):
             at, own = self._find(rows.indices)
             data = rows.data.copy()
             data[own] /= self.size[at[own]]
+            rows = rows._replace(ones=read_only(np.zeros(rows.ones.size, bool)))
         return rows._replace(data=read_only(data))
 
     def _find(self, features):

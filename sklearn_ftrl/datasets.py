@@ -14,7 +14,7 @@ __all__ = ["make_click_log"]
 
 ROWS_PER_HOUR = 10_000
 PILOT = 2**14  # rows that the intercept is found with
-LOG_COUNT_MEAN, LOG_COUNT_STD = 1.337, 1.154  # of log(1 + count)
+LOG_COUNT_STD = 1.154  # of log(1 + count)
 TWO_DIGITS = np.array([f"{number:02x}" for number in range(256)])
 IDS, COUNTS, CLICKS, ID_WEIGHTS, PAIR_WEIGHTS = range(5)  # random sequences, one a column
 
@@ -202,7 +202,7 @@ class _Log(NamedTuple):
         for c, (j, k) in enumerate(self.pairs):
             total += self.weights(PAIR_WEIGHTS, c, ids[j] << np.uint64(32) | ids[k], days)
         for column in counts:
-            total += (np.log1p(column) - LOG_COUNT_MEAN) / LOG_COUNT_STD
+            total += np.log1p(column) / LOG_COUNT_STD  # their mean is the intercept's
         n_terms = len(ids) + len(self.pairs) + len(counts)
         return self.signal * total / np.sqrt(max(1, n_terms))
 

@@ -5,97 +5,86 @@ import math
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from numbers import Integral
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 import numpy as np
 from joblib import effective_n_jobs
 from scipy import sparse
 from sklearn import get_config
 from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
-from sklearn.utils import murmurhash3_32
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 
+from ._columns import column_of, hash_dictionaries
 from ._fitted import DOC_PAGE
-from ._hashing import hash_integers, hash_texts, weave
-from ._tables import (
-    as_categories,
-    as_numbers,
-    as_table,
-    buffers,
-    has_fractions,
-    integers,
-    is_beyond_floats,
-    is_dictionary,
-    is_missing,
-    kind_of,
-    look_up,
-    map_dictionaries,
-    nulls,
-    read_as_text,
-    text_of,
-)
+from ._hashing import weave
+from ._tables import as_table, has_fractions, is_dictionary, is_missing
 
 __all__ = ["ColumnHasher"]
 
 BLOCK = 2**18  # hashes at a time, as a cache holds them; a thread needs as many entries to pay
 MOST_CROSSES = 2**20  # features a row that an order of interactions may ask for
 MOST_NAMES = 2**24
-NUMBERS = {"integer", "float", "decimal"}
-DATES = {"date", "timestamp", "timestamp with a time zone"}
 
 
 class ColumnHasher(TransformerMixin, BaseEstimator):
     """Turn the rows of a table into sparse rows of a fixed width, by hashing.
 
-    Each value of a column, as ``site="news"``, is a feature, and so is each combination of
-    values that ``interactions`` asks for. A hash of the column's name and the value tells
-    its index, so nothing has to be learned or kept, and values that come up later are no
-    surprise. Two features may fall on the same index; their entries are then added. Columns
-    are told by name: their order has no effect.
+    Each value of a column, such as ``site="news"``, is a feature. Each combination of values
+    that ``interactions`` asks for is a feature too. A hash of the column's name and the value
+    gives the index of a feature, so there is no vocabulary to learn, and a value that comes up
+    later has an index already. Two features may share an index; their entries are added.
+
+    ``fit`` is optional. It remembers the columns and their kinds, and ``transform`` then
+    refuses other ones.
 
     It needs pyarrow (extra ``arrow``).
 
     Parameters
     ----------
     n_features : int, default=2**20
-        Width of the rows, from 1 to 2**63 - 1. Larger means fewer collisions, and more
-        memory in the model. Indices are int64 from 2**31 on.
+        Width of the rows, from 1 to 2**63 - 1. A larger width has fewer collisions, and the
+        model needs more memory. Indices are int64 from 2**31 on.
     interactions : int, list of tuples of str or None, default=None
-        Combinations of columns that are features too, beside the single columns. Each
-        tuple names two columns or more. An int, 2 or more, is the largest number of columns
-        in a combination: 2 is all pairs, 3 all pairs and triples.
+        Combinations of columns that are features too. A tuple names two or more columns. An
+        int k, 2 or more, stands for all combinations of up to k columns.
     numeric : {"category", "value", "bin"} or dict {column: one of these}, default="category"
-        What numbers are. "category": ids; each number is a feature of its own. "value":
-        quantities; the column is one feature, and the number its value. "bin": counts; the
-        number falls in a bin, and each bin is a feature (see Notes). Columns that a dict
-        does not name have "category". An estimator warns once of such a column, in the first
-        ``transform`` that finds decimals in it, unless a dict names it.
+        What the numbers of a column are:
+
+        - "category": ids. Each number is a feature.
+        - "bin": counts or amounts. Each bin of numbers is a feature; see Notes.
+        - "value": quantities. The column is one feature, and the number is its value.
+
+        Columns that a dict does not name have "category". A column of ids that has decimals is
+        warned of once, in the first ``transform`` that finds them, unless a dict names it.
     missing : {"own", "skip"}, default="own"
-        A missing value, None or NaN, is a feature of its own, one a column ("own"), or is
-        left out, and interactions with it too ("skip").
+        What a missing value (None, NaN) is. "own": a feature of its own, one per column.
+        "skip": nothing, and nor are the interactions with it.
     alternate_sign : bool, default=False
-        Whether half of the features, by their hashes, have the negative of their value.
-        Those that collide then cancel on average rather than add up.
+        Whether half of the features, chosen by their hashes, have the negative of their value.
+        Features that collide then cancel on average instead of adding up.
     dtype : {numpy.float64, numpy.float32}, default=numpy.float64
-        Type of the values.
+        Type of the values. The model has the same.
     seed : int, default=0
         From 0 to 2**32 - 1. Another seed gives other collisions.
     n_jobs : int or None, default=None
-        Threads in ``transform``: 1 for None, one a core for -1, one core less for -2. The rows
-        are the same for any number. Small tables take one.
+        Threads in ``transform``: 1 for None, one per core for -1, one core less for -2. The
+        rows are the same, bit for bit. Small tables take one thread.
 
     Attributes
     ----------
     n_features_in_ : int
-        Number of columns in ``fit``, if it had a table.
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Their names, sorted. ``transform`` then expects these, in any order.
+        Number of columns in ``fit``. Only after a ``fit`` with a table, as what follows.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,) of object
+        Their names, sorted. ``transform`` expects these columns, in any order.
     column_kinds_ : dict {str: str or None}
-        The kind of each: "integer", "float", "decimal", "text", "boolean", "date",
-        "timestamp", "timestamp with a time zone", and of categoricals the kind of their
-        values ("categorical" of numbers, where others are bins or values). ``transform``
-        refuses another kind. The three kinds of numbers are one, but where a float would
-        have lost digits of an id. A column wholly missing has no kind, None, here and there.
+        The kind of each column: "integer", "float", "decimal", "text", "boolean", "date",
+        "timestamp", "timestamp with a time zone", or None for a column without a value.
+        ``transform`` refuses another kind. Details:
+
+        - Integers, floats and decimals are one kind, unless an id is too large for a float.
+        - A categorical column has the kind of its values, but "categorical" where they are
+          numbers and ``numeric`` is "bin" or "value".
+        - A column without a value is never refused.
 
     See Also
     --------
@@ -103,16 +92,20 @@ class ColumnHasher(TransformerMixin, BaseEstimator):
 
     Notes
     -----
-    A table is a pandas or polars DataFrame, a pyarrow Table or RecordBatch, anything with
-    ``__arrow_c_stream__``, a dict of columns, or a 2-D array whose columns are then x0, x1,
-    and so on, as are those that have whole numbers for names. A pandas index is not a column.
-    The same values give the same features in all of these, if they are of the same type: a
-    date of polars is not the timestamp at midnight that pandas makes of it, nor "True" True.
+    A table is one of these:
 
-    Integers, floats and decimals are numbers. All else is a category: strings, booleans,
-    dates, timestamps, and categoricals (Arrow's dictionaries) of any values. Other types,
-    as lists, binary data and durations, are refused. A category is hashed by its text, in
-    UTF-8:
+    - a pandas or Polars DataFrame; the index of pandas is not a column;
+    - a pyarrow Table or RecordBatch, or anything with ``__arrow_c_stream__``;
+    - a dict of columns;
+    - a 2-D array, whose columns are named x0, x1, and so on. So are columns that have whole
+      numbers for names.
+
+    The same values of the same type give the same features in all of these. The order of the
+    columns has no effect.
+
+    Integers, floats and decimals are numbers. Strings, booleans, dates, timestamps and
+    categoricals (dictionaries of Arrow) are categories. Other types are refused: lists, binary
+    data, durations. A category is hashed by its text, in UTF-8:
 
     ==================  ==========================================================
     boolean             true, false
@@ -123,22 +116,25 @@ class ColumnHasher(TransformerMixin, BaseEstimator):
                         a time zone
     ==================  ==========================================================
 
-    The bin of a number x is -1 below 0, 0 at 0, 1 up to 1, 2 up to 2, and 3 +
-    floor(log(x)**2) beyond, which is that of [1]_ for counts: narrow bins for small ones,
-    wider for large ones. It is hashed as a whole number.
+    The bin of a number x is -1 below 0, 0 at 0, 1 up to 1, 2 up to 2, and
+    3 + floor(log(x)**2) beyond [1]_. Bins are narrow for small counts and wide for large ones.
+    A bin is hashed as a whole number.
 
-    The hash has 64 bits. With m(text, seed) for MurmurHash3_x86_32 [2]_, which is
-    ``sklearn.utils.murmurhash3_32``, a column has the seeds a = m(name + "=", ``seed``) and
-    b = m(name + "=", a), and a text t in it the hash 2**32 m(t, b) + m(t, a). A column of
-    values has 2**32 b + a, and what is missing the complement of that. A feature's hash is
-    the sum of its columns' hashes, one or more, modulo 2**64, through fmix64 of [2]_. Its
-    index is that modulo ``n_features``, its sign the highest bit, and its value the product
-    of the columns' values, 1 for a category.
+    The hash has 64 bits. m(text, seed) is MurmurHash3_x86_32 [2]_, which is
+    ``sklearn.utils.murmurhash3_32``:
 
-    A row takes time and memory by its own features, whatever ``n_features`` is. Rows have
-    sorted indices without duplicates or zeros. The type of the result is the one
-    that ``sklearn.set_config(sparse_interface=...)`` asks for, else ``csr_matrix``.
-    ``transform`` may run in several threads at once.
+    1. A column has the seeds a = m(name + "=", ``seed``) and b = m(name + "=", a).
+    2. A text t in the column has the hash 2**32 m(t, b) + m(t, a). A column of values has
+       2**32 b + a. A missing value has the complement of 2**32 b + a.
+    3. The hash of a feature is the sum of its columns' hashes, one or more, modulo 2**64,
+       through fmix64 of [2]_.
+    4. The index is this hash modulo ``n_features``, and the sign its highest bit. The value is
+       the product of the columns' values, 1 for a category. Hashing features is due to [3]_.
+
+    A row takes time and memory by its own features, not by ``n_features``. Rows have sorted
+    indices, and neither duplicates nor zeros. The result is a ``csr_matrix``, or what
+    ``sklearn.set_config(sparse_interface=...)`` asks for. ``transform`` may be called by
+    several threads at once.
 
     References
     ----------
@@ -209,14 +205,15 @@ class ColumnHasher(TransformerMixin, BaseEstimator):
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X=None, y=None):
-        """Check the parameters, and remember the columns of X and their kinds.
+        """Remember the columns of a table and their kinds.
 
-        ``transform`` does not need it, but then takes any columns of any kinds.
+        ``transform`` works without it, and then takes any columns of any kind.
 
         Parameters
         ----------
         X : table of shape (n_samples, n_columns), default=None
-            Its columns are those that ``transform`` will expect. None: any will do.
+            A table such as ``transform`` will get, or its first rows. None: ``transform`` takes
+            any columns.
         y : None
             Ignored.
 
@@ -246,7 +243,7 @@ class ColumnHasher(TransformerMixin, BaseEstimator):
         return self
 
     def fit_transform(self, X, y=None):
-        """Remember the columns of X and return its rows: ``fit`` and ``transform`` in one.
+        """Remember the columns of a table, and return its rows.
 
         Parameters
         ----------
@@ -264,12 +261,12 @@ class ColumnHasher(TransformerMixin, BaseEstimator):
         return self.fit(table).transform(table)
 
     def transform(self, X):
-        """Return the rows of a table, hashed.
+        """Return the rows of a table as sparse rows.
 
         Parameters
         ----------
         X : table of shape (n_samples, n_columns)
-            See Notes of the class. It is not changed. A stream is read to its end.
+            See Notes of the class. X is not changed. A stream is read to its end.
 
         Returns
         -------
@@ -279,19 +276,25 @@ class ColumnHasher(TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If a parameter is not valid, if columns are missing that parameters or ``fit``
-            name, if columns have the same name, or if a number is too large for ``dtype``.
+            If a parameter is not valid, if X lacks a column that a parameter or ``fit`` names
+            or has one that ``fit`` did not have, if columns have the same name, or if a number
+            is too large for ``dtype``.
         TypeError
-            If a column's type cannot be hashed, is of another kind than in ``fit``, or has
-            no numbers though ``numeric`` names it.
+            If X is no table in memory, or if a column cannot be hashed, is of another kind than
+            in ``fit``, or has no numbers though ``numeric`` names it.
         ImportError
             If pyarrow is not installed.
+
+        Warns
+        -----
+        UserWarning
+            If numbers with decimals are taken for ids; see ``numeric``.
         """
         self._validate_params()
         table = as_table(X)
         columns, crosses = self._plan(table)
         self._warn_of_amounts(table, columns)
-        table = _hash_dictionaries(table, columns)
+        table = hash_dictionaries(table, columns)
         parts = self._share(table, len(crosses))
         members, starts = _flat(crosses)
         room = np.cumsum([0, *(self._room(part, columns, members, starts) for part in parts)])
@@ -303,11 +306,7 @@ class ColumnHasher(TransformerMixin, BaseEstimator):
             return self._fill(part, columns, members, starts, *entries)
 
         lengths = _in_threads(fill, parts, room[:-1], room[1:])
-        n = 0
-        for start, size in zip(room[:-1], map(np.sum, lengths), strict=True):
-            for entries in (memoryview(indices), memoryview(data)):  # as numpy would copy first
-                entries[n : n + size] = entries[start : start + size]
-            n += size
+        n = _close_gaps([indices, data], room[:-1], map(np.sum, lengths))
         indices, data = indices[:n], data[:n]
         if 2 * n < room[-1]:  # free what is mostly empty
             indices, data = indices.copy(), data.copy()
@@ -322,22 +321,22 @@ class ColumnHasher(TransformerMixin, BaseEstimator):
         return rows
 
     def inverse_index(self, X, indices):
-        """Return what falls on some features: the values, of those in a table, they stand for.
+        """Return which values of a table have these indices.
 
         Parameters
         ----------
         X : table of shape (n_samples, n_columns)
             Where to look; as in ``transform``.
         indices : array-like of int of shape (n,)
-            Features, from 0 to n_features - 1, as those of the largest weights of a model.
+            From 0 to n_features - 1. For example, those of the largest weights of a model.
 
         Returns
         -------
         names : dict {int: list of str}
-            For each of the indices, in their order, what X has there, sorted: "site=news" for
-            a category, "clicks=bin 3" for a bin, "price" for a value, "site=<missing>",
-            joined by " & " in an interaction. Bytes that are not UTF-8 are escaped. More
-            than one name is a collision; none means that X has nothing there.
+            The names of what X has at each index, sorted. More than one name is a collision.
+            None means that X has nothing there. A name is "site=news" for a category,
+            "clicks=bin 3" for a bin, "price" for a value, and "site=<missing>" for a missing
+            value. Interactions are joined by " & ". Bytes that are not UTF-8 are escaped.
 
         Raises
         ------
@@ -355,7 +354,7 @@ class ColumnHasher(TransformerMixin, BaseEstimator):
         table = as_table(X)
         columns, crosses = self._plan(table)
         start = 0
-        for batch in _batches(_hash_dictionaries(table, columns)):
+        for batch in _batches(hash_dictionaries(table, columns)):
             hashes, values = self._parts(batch, columns)
             for cross in crosses:
                 found = np.empty(batch.num_rows, self._index_dtype(0))
@@ -367,18 +366,20 @@ class ColumnHasher(TransformerMixin, BaseEstimator):
                 sums = hashes[np.ix_(cross, rows)].sum(axis=0)
                 for k in np.unique(sums, return_index=True)[1]:
                     row = table.slice(start + int(rows[k]), 1)
-                    parts = [self._name(columns[j], hashes[j, rows[k]], row) for j in cross]
+                    parts = [columns[j].name_of(hashes[j, rows[k]], row, self.dtype) for j in cross]
                     names[int(found[k])].add(" & ".join(parts))
             start += batch.num_rows
         return {index: sorted(those) for index, those in names.items()}
 
     def get_feature_names_out(self, input_features=None):
-        """Return "columnhasher0", "columnhasher1", ...; ``inverse_index`` says what they are.
+        """Return "columnhasher0", "columnhasher1", and so on.
+
+        ``inverse_index`` tells which values these stand for.
 
         Parameters
         ----------
         input_features : array-like of str, default=None
-            Ignored: any column may fall on any feature.
+            Ignored: any column may have any index.
 
         Returns
         -------
@@ -444,34 +445,17 @@ class ColumnHasher(TransformerMixin, BaseEstimator):
                 f"{MOST_CROSSES} features a row. List those you need."
             )
         columns = [
-            _column(table.field(name), numeric.get(name), self.numeric, self.seed) for name in names
+            column_of(table.field(name), numeric.get(name), self.numeric, self.seed)
+            for name in names
         ]
+        kinds = getattr(self, "column_kinds_", {})
         for column in columns:
-            self._check_kind(column, table.column(column.name))
+            column.check_kind(kinds.get(column.name), table)
         position = {name: j for j, name in enumerate(names)}
         crosses = {tuple(sorted(position[name] for name in cross)) for cross in tuples}
         for k in range(1, order + 1):
             crosses.update(itertools.combinations(range(len(names)), k))
         return columns, sorted(crosses)
-
-    def _check_kind(self, column, values):
-        """Raise if the values of a column are of another kind than in fit."""
-        fitted = getattr(self, "column_kinds_", {}).get(column.name)
-        if column.kind == fitted or None in (column.kind, fitted) or is_missing(values):
-            return
-        told = f"Column {column.name!r} was {fitted} in fit and is {column.kind} now"
-        if {column.kind, fitted} <= NUMBERS:
-            floats = "float" in (column.kind, fitted) and column.how == "category"
-            if floats and is_beyond_floats(values):
-                raise TypeError(
-                    f"{told}, and floats lose digits of numbers from 2**53 on. "
-                    f"{read_as_text(column.name)}"
-                )
-            return
-        how = read_as_text(column.name)
-        if DATES & {column.kind, fitted}:
-            how = "Make text of its dates in all tables, by the same strftime."
-        raise TypeError(f"{told}, so equal values would be other features. {how}")
 
     def _warn_of_amounts(self, table, columns):
         """Warn, once a column, if numbers that look like amounts are taken for ids."""
@@ -522,23 +506,9 @@ class ColumnHasher(TransformerMixin, BaseEstimator):
         is_weighted = skip or any(column.how == "value" for column in columns)
         values = np.ones(hashes.shape if is_weighted else (0, 0))
         for j, column in enumerate(columns):
-            array = batch.column(column.name)
-            if column.how == "value":
-                values[j] = as_numbers(array, column, self.dtype)
-                missing = np.isnan(values[j])
-                values[j, missing] = 1.0
-                hashes[j] = np.where(missing, ~column.key, column.key)
-            elif column.how == "bin":
-                bins = _bins(as_numbers(array, column, self.dtype))
-                missing = np.isnan(bins)
-                bins = np.where(missing, 0, bins).astype(np.int64)
-                bins.flags.writeable = False  # one type for numba
-                hash_integers(bins, column.low, column.high, hashes[j])
-                hashes[j, missing] = ~column.key
-            elif is_dictionary(array):
-                look_up(array, hashes[j])
-            else:
-                _hash(array, column, hashes[j])
+            numbers = column.hash(batch.column(column.name), self.dtype, hashes[j])
+            if numbers is not None:
+                values[j] = numbers
             if skip:
                 values[j] *= hashes[j] != ~column.key
         return hashes, values
@@ -552,58 +522,9 @@ class ColumnHasher(TransformerMixin, BaseEstimator):
             raise ValueError(f"A product or sum of values in a row is too large for {data.dtype}.")
         return n
 
-    def _name(self, column, part_hash, row):
-        """Return what a row has in a column, for people to read."""
-        array = row.column(column.name)
-        if part_hash == ~column.key:
-            return f"{column.name}=<missing>"
-        if column.how == "value":
-            return column.name
-        if column.how == "bin":
-            return f"{column.name}=bin {_bins(as_numbers(array, column, self.dtype))[0]:.0f}"
-        return f"{column.name}={text_of(array)}"
-
     def _index_dtype(self, n_entries):
         """Return the type of indices that scipy takes as it is."""
         return np.int32 if max(self.n_features, n_entries) < 2**31 else np.int64
-
-
-class _Column(NamedTuple):
-    """What is known of a column before its values are read."""
-
-    name: str
-    kind: str | None
-    how: str
-    low: np.uint64
-    high: np.uint64
-
-    @property
-    def key(self):
-        return self.high << np.uint64(32) | self.low
-
-
-def _column(field, how, default, seed):
-    """Return a column of this type; ``how`` was asked for by its name, or is None."""
-    kind = kind_of(field)
-    is_number = kind in NUMBERS and not is_dictionary(field)
-    if how in ("value", "bin") and not (is_number or kind is None):
-        raise TypeError(
-            f"numeric={{{field.name!r}: {how!r}}} needs numbers, but the type of the column is "
-            f"{field.type}."
-        )
-    if how is None:
-        how = default if is_number and isinstance(default, str) else "category"
-    if kind in NUMBERS and not is_number and default in ("value", "bin"):
-        kind = "categorical"  # other features than those of numbers
-    low = murmurhash3_32(field.name + "=", seed=seed, positive=True)
-    high = murmurhash3_32(field.name + "=", seed=low, positive=True)
-    return _Column(field.name, kind, how, np.uint64(low), np.uint64(high))
-
-
-def _bins(numbers):
-    """Return the bins that numbers fall in, NaN where they are missing."""
-    small = np.where(numbers < 0, -1.0, np.ceil(numbers))
-    return np.where(numbers > 2, 3 + np.floor(np.log(np.maximum(numbers, 2.0)) ** 2), small)
 
 
 def _batches(table):
@@ -611,34 +532,20 @@ def _batches(table):
     return table.to_batches(max_chunksize=max(1, BLOCK // table.num_columns))
 
 
-def _hash_dictionaries(table, columns):
-    """Return the table with hashes in its dictionaries, of all their values once."""
-    by_name = {column.name: column for column in columns}
-
-    def hashes_of(name, values):
-        hashes = np.full(len(values) + 1, ~by_name[name].key)  # the last is of rows without one
-        _hash(values, by_name[name], hashes[:-1])
-        return hashes
-
-    return map_dictionaries(table, hashes_of)
-
-
-def _hash(array, column, hashes):
-    """Fill the hashes of the categories in a column, and of what is missing."""
-    categories = as_categories(array)
-    numbers = integers(categories)
-    if numbers is None:
-        hash_texts(*buffers(categories), column.low, column.high, hashes)
-    else:
-        hash_integers(numbers, column.low, column.high, hashes)
-    if categories.null_count:
-        hashes[nulls(categories)] = ~column.key
-
-
 def _flat(crosses):
     """Return the members of all crosses, and where each begins and the last ends."""
     members = np.array([j for cross in crosses for j in cross], dtype=np.int64)
     return members, np.cumsum([0, *map(len, crosses)])
+
+
+def _close_gaps(arrays, starts, sizes):
+    """Move parts of arrays up to the end of the part before; return the end of the last."""
+    n = 0
+    for start, size in zip(starts, sizes, strict=True):
+        for array in map(memoryview, arrays if start > n else []):  # numpy would copy it first
+            array[n : n + size] = array[start : start + size]
+        n += size
+    return n
 
 
 def _in_threads(function, *arguments):

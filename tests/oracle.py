@@ -13,6 +13,7 @@ NUMBERS = {"learning_rate": 0.5, "beta": 1.0}  # and not those that the first ro
 FEW = {"max_iter": 3, "tol": None}  # epochs, where their number is not the subject
 LAST = {"average": False}  # the last iterate, where it is the subject
 ONE_EPOCH = {"max_iter": 1, "tol": None, "shuffle": False, **LAST}  # as partial_fit learns
+OF_NUMBERS = {"beta": 1.0, "l1": 0.0, "l2": 0.0, "p": 0.5}
 LOG_LOSS = (lambda y, raw: np.logaddexp(0, raw) - y * raw, lambda y, raw: expit(raw) - y)
 SQUARED_ERROR = (lambda y, raw: (raw - y) ** 2 / 2, lambda y, raw: raw - y)
 SOFTMAX = (
@@ -44,6 +45,39 @@ def ftrl(X, y, sample_weight, loss, alpha, beta=1.0, l1=0.0, l2=0.0, n_outputs=1
         z += g - (np.sqrt(n + g**2) - np.sqrt(n)) / alpha * w
         n += g**2
     return weight(z, n), z, n, losses
+
+
+def ftrl_of_mean(X, y, weights, gradient, rates, n_epochs, begin=0, start=None, **numbers):
+    """Learn dense rows in some epochs; return the z and n that stand for the mean of the last.
+
+    It is the mean of u = -z / ((beta + n^p) / alpha + l2), the weights before l1 acts, ahead of
+    each step of the last epoch from ``begin`` on. ``rates`` are those of the steps; weights are
+    read with that of the step before. Where the rates differ, the mean is that of the last u less
+    what the steps that are still to come have added. Arrays are of shape (n_outputs, n_features +
+    1), the unpenalised intercept last; ``start`` holds z and n of before.
+    """
+    beta, l1, l2, p = (numbers.get(name, usual) for name, usual in OF_NUMBERS.items())
+    X = np.column_stack([X, np.ones(len(X))])
+    (z, n), alpha, rows = start, rates[0], np.flatnonzero(weights)
+    l1, l2 = ([c] * (X.shape[1] - 1) + [0.0] for c in (l1, l2))
+    for t in range(n_epochs * rows.size):
+        if t % rows.size == 0:
+            us, added = [], []
+        i = rows[t % rows.size]
+        curvature = (beta + n**p) / alpha + l2
+        us.append(-z / curvature)
+        w = np.where(np.abs(z) <= l1, 0.0, (np.sign(z) * l1 - z) / curvature)
+        g = weights[i] * np.outer(gradient(y[i], w @ X[i]), X[i])
+        alpha = rates[t]
+        sigma = ((n + g**2) ** p - n**p) / alpha
+        n = n + g**2
+        curvature = (beta + n**p) / alpha + l2
+        added.append((-g + sigma * (w - us[-1])) / curvature)
+        z = z + g - sigma * w
+    if np.ptp(rates) == 0:
+        return -np.mean(us[begin:], axis=0) * curvature, n
+    to_come = np.cumsum(added[::-1], axis=0)[::-1]
+    return z + np.mean(to_come[begin:], axis=0) * curvature, n
 
 
 def random_rows(n_rows=60, n_features=12, seed=0, dtype=np.float64):

@@ -85,10 +85,10 @@ def test_the_numbers_do_not_depend_on_the_epochs(estimator, power):
 
 @pytest.mark.parametrize("power", [-0.5, -1.0])
 def test_beta_is_taken_from_the_mean_root_of_x(power):
-    X = np.array([[0.01, 100.0], [-1.0, 0.0], [0.0, 16.0]])
+    X = np.array([[0.01, 100.0], [-81.0, 0.0], [0.0, 16.0]])
     model = FtrlClassifier(learning_rate_power=power)
     model.partial_fit(X, [0, 1, 1], [0, 1], [3, 1, 2])
-    beta = 2 * (np.sqrt([0.01, 100.0, 1.0, 16.0]).mean()) ** 2  # 2: the mean weight
+    beta = 2 * (np.sqrt([0.01, 100.0, 81.0, 16.0]).mean()) ** 2  # 2: the mean weight
     assert model.beta_ == pytest.approx(beta ** (-2 * power))
 
 

@@ -127,6 +127,12 @@ def test_probabilities_are_those_of_the_decision_function():
         np.testing.assert_array_equal(model.predict(X), model.classes_[best])
 
 
+def test_a_row_of_nothing_is_of_the_first_class():
+    model = FtrlClassifier(fit_intercept=False, **FEW).fit(random_rows(), random_targets())
+    assert model.decision_function(np.zeros((1, 12))) == 0.0
+    assert model.predict(np.zeros((1, 12))) == 0
+
+
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_log_probabilities_are_finite_where_probabilities_round_to_0(n_classes):
     X = 1000.0 * np.eye(n_classes)
@@ -225,6 +231,7 @@ def test_class_weight_acts_on_fit_as_on_partial_fit(labels):
         ({}, [1, 1, 1]),
         ({"a": 2}, [2, 1, 1]),
         ({"a": 2, "c": 0.5}, [2, 1, 0.5]),
+        ({"a": 2, "b": 3, "c": 0, "d": 5}, [2, 3, 0]),
         ({"a": 2, "b": 3, "c": 4, "d": 5}, [2, 3, 4]),
         ({"a": 2, "b": 3, "c": 4, None: 5, pd.NA: 6, np.nan: 7, ("a", "b"): 8}, [2, 3, 4]),
     ],
@@ -340,6 +347,12 @@ def test_partial_fit_refuses_other_labels_and_changes_nothing(y, classes, messag
     assert model.t_ == 60 * model.n_iter_
 
 
+def test_an_error_names_five_unseen_labels_at_most():
+    model = FtrlClassifier(**FEW).fit(random_rows(), random_targets())
+    with pytest.raises(ValueError, match=r"labels: \[2, 3, 4, 5, 6\] are not among"):
+        model.partial_fit(random_rows(), np.arange(60))
+
+
 def test_one_class_is_refused():
     with pytest.raises(ValueError, match=r"greater than one; got 1 class in y, \[0.0\]"):
         FtrlClassifier().fit(random_rows(), np.zeros(60))
@@ -408,10 +421,11 @@ def test_nullable_integers_and_booleans_keep_their_type():
         assert model.classes_.dtype == expected
 
 
-def test_too_many_classes_are_warned_of():
+def test_too_many_classes_for_the_rows_are_warned_of():
     y = np.array([f"user {i}" for i in range(60)], object)
     with pytest.warns(UserWarning, match="unique classes is greater than 50%"):
         FtrlClassifier(**FEW).fit(random_rows(), y)
+    FtrlClassifier(**FEW).fit(random_rows(), y[np.arange(60) % 30])  # of half as many rows
 
 
 @pytest.mark.parametrize(
@@ -498,6 +512,31 @@ def test_probabilities_of_modified_huber_are_scikit_learn_s(n_classes):
     np.testing.assert_allclose(ours.predict_proba(X), theirs.predict_proba(X), rtol=1e-9)
     with np.errstate(divide="ignore"):
         np.testing.assert_allclose(ours.predict_log_proba(X), np.log(ours.predict_proba(X)))
+
+
+def test_classes_that_all_lose_by_modified_huber_share_the_probability():
+    X, y = random_rows(), random_targets(n_classes=3)
+    params = {"fit_intercept": False, "learning_rate": 1e-9, "beta": 1.0, **FEW}
+    model = FtrlClassifier("modified_huber", **params).fit(X, y, intercept_init=[-9.0] * 3)
+    np.testing.assert_allclose(model.predict_proba(X), 1 / 3)
+    np.testing.assert_allclose(model.predict_log_proba(X), np.log(1 / 3))
+
+
+@pytest.mark.parametrize(
+    ("loss", "n_classes", "factor"),
+    [
+        ("log_loss", 3, 2.0),
+        ("hinge", 2, 0.5),
+        ("hinge", 3, 0.5),
+        ("squared_hinge", 2, 0.5),
+        ("modified_huber", 2, 0.5),
+    ],
+)
+def test_auto_takes_its_learning_rate_by_the_loss(loss, n_classes, factor):
+    X, y = random_rows(), random_targets(n_classes=n_classes)
+    model = FtrlClassifier(loss).partial_fit(X, y, classes=range(n_classes))
+    logistic = FtrlClassifier().partial_fit(X, y > 0, classes=[False, True])
+    assert model.learning_rate_ == pytest.approx(factor * logistic.learning_rate_)
 
 
 @pytest.mark.parametrize("loss", ["hinge", "squared_hinge"])

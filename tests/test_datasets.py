@@ -91,8 +91,9 @@ def test_clicks_are_as_likely_as_told(base_rate):
 
 def test_signal_is_about_the_deviation_of_the_log_odds():
     for signal in (0.0, 0.5, 3.0):
-        log = make_click_log(10_000, signal=signal, random_state=0)
-        assert logit(log.probability).std() == pytest.approx(signal, rel=0.3, abs=1e-9)
+        for terms in ({}, {"cardinalities": [1000] * 2, "n_interactions": 1, "n_counts": 9}):
+            log = make_click_log(10_000, signal=signal, random_state=0, **terms)
+            assert logit(log.probability).std() == pytest.approx(signal, rel=0.3, abs=1e-9)
 
 
 def test_weights_drift_smoothly_to_new_ones():
@@ -109,6 +110,51 @@ def test_weights_drift_smoothly_to_new_ones():
     np.testing.assert_allclose(correlations, expected, atol=0.02)
     steady = log._replace(drift=0.0)
     np.testing.assert_array_equal(steady.weights(3, 0, ids, np.full(1, 9.0)), start)
+
+
+def test_weights_drift_by_the_day_of_240_000_rows():
+    log = _Log(np.array([10]), 0, [], 1.0, 1.0, 0)
+    ids = np.arange(10, dtype=np.uint64)
+
+    def log_odds(row):
+        return np.array([log.log_odds(row, 1, [ids[[k]]], [])[0] for k in range(10)])
+
+    start, noon, end = (log_odds(row) for row in (0, 120_000, 240_000))
+    np.testing.assert_allclose(noon, (start + end) / np.sqrt(2), rtol=1e-12)
+
+
+def test_each_column_and_each_pair_has_weights_of_its_own():
+    log = _Log(np.array([8, 8, 8]), 0, [(0, 1), (0, 2)], 1.0, 0.0, 0)
+    ids = np.indices((8, 8, 8)).reshape(3, -1).astype(np.uint64)
+    single = [log.weights(3, j, ids[j], np.zeros(1)) for j in range(3)]
+    assert np.unique(single).size == 3 * 8
+    total = np.sqrt(5) * log.log_odds(0, 512, list(ids), [])
+    alone = np.sqrt(3) * log._replace(pairs=[]).log_odds(0, 512, list(ids), [])
+    both = (total - alone).reshape(8, 8, 8)
+    first = both - both.mean(axis=2, keepdims=True)  # without the weights of (0, 1)
+    second = both - both.mean(axis=1, keepdims=True)
+    for part in (first[:, 0, :], second[:, :, 0]):
+        assert np.unique(part.round(9)).size == 64
+
+
+def test_ids_of_all_columns_are_unlike():
+    log = make_click_log(5000, cardinalities=(30, 30, 30), n_interactions=0, random_state=0)
+    ids = [set(log.data[f"id{j}"]) for j in range(3)]
+    assert [len(each) for each in ids] == [30, 30, 30]
+    assert len(set.union(*ids)) == 90
+
+
+@pytest.mark.parametrize(("u", "position"), [(0.0, 0), (1.0 - 2.0**-53, -1)])
+def test_the_first_and_the_last_id_are_within_the_cardinality(u, position, monkeypatch):
+    cardinalities = np.array([1, 10, 10**6, 2**32])
+    monkeypatch.setattr(_Log, "uniform", lambda *_: np.array([u]))
+    ids, _ = _Log(cardinalities, 0, [], 1.0, 0.0, 0).ids_and_counts(0, 1)
+    assert [int(column[0]) for column in ids] == [range(c)[position] for c in cardinalities]
+
+
+def test_a_column_may_have_as_many_ids_as_eight_digits_spell():
+    log = make_click_log(1000, cardinalities=[2**32], n_interactions=0, random_state=0)
+    assert np.unique(log.data["id0"]).size > 500  # most rows have an id of their own
 
 
 def test_a_frame_has_the_same_columns():

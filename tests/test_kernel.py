@@ -24,6 +24,7 @@ from sklearn_ftrl._kernel import (
     Average,
     Loss,
     Prox,
+    Rows,
     joint_loss_and_gradient,
     loss_and_gradient,
 )
@@ -248,14 +249,15 @@ each_prox = pytest.mark.parametrize("prox", PROXES.values(), ids=PROXES)
 def learn(X, y, states, prox, average, loss=LEARN, rates=0.5, order=None, sample_weight=None):
     """Call the kernel; return the raw predictions."""
     state, intercept = states
-    n_rows, n_outputs = X.shape[0], state.shape[2]
+    rows = X if isinstance(X, Rows) else as_rows(X)
+    n_rows, n_outputs = rows.indptr.size - 1, state.shape[2]
     order = np.arange(n_rows) if order is None else order
     sample_weight = np.ones(n_rows) if sample_weight is None else sample_weight
     raws = np.zeros((n_rows, n_outputs))
     several = [None if n_outputs == 1 else n_outputs] if n_outputs <= _kernel.FEW else []
     kernel = _kernel.learn_few if several else _kernel.learn_many
     kernel(
-        as_rows(X),
+        rows,
         order,
         y.astype(float),
         sample_weight,
@@ -453,6 +455,61 @@ def test_rows_are_predicted_by_the_mean_without_a_trace(n_outputs, prox, begin):
         np.testing.assert_array_equal(state, copy)
     expected = learn(X, y, means(states, Average(begin, 60), prox), prox, None, loss=None)
     np.testing.assert_allclose(raws, expected, rtol=1e-12, atol=1e-12)
+
+
+# Rows of ones.
+
+
+def some_rows_of_ones(dtype=np.float64):
+    X = random_rows(dtype=dtype)
+    for row in range(0, 60, 2):
+        X.data[X.indptr[row] : X.indptr[row + 1]] = 1.0
+    return X
+
+
+def test_rows_of_ones_are_told_from_others():
+    X = some_rows_of_ones()
+    X.data[X.indptr[4]] = 2.0
+    X.data[X.indptr[7] - 1] = np.nan
+    ones = as_rows(X).ones
+    dense = X.toarray()
+    np.testing.assert_array_equal(ones, ((dense == 0) | (dense == 1)).all(axis=1))
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@each_n_outputs
+def test_rows_of_ones_are_learned_to_the_bit_like_any(n_outputs, dtype):
+    X, y = some_rows_of_ones(dtype), random_targets(n_classes=max(2, n_outputs))
+    order = np.random.default_rng(0).permutation(60)
+    told, not_told = fresh(12, n_outputs, dtype), fresh(12, n_outputs, dtype)
+    rows = as_rows(X)
+    assert rows.ones.sum() > 20
+    learn(rows, y, told, PROXES["l1"], None, order=order)
+    rows = rows._replace(ones=np.zeros(60, bool))
+    learn(rows, y, not_told, PROXES["l1"], None, order=order)
+    for a, b in zip(told, not_told, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("n_outputs", [1, 3])
+def test_rows_of_ones_are_predicted_like_any(n_outputs):
+    rows, order = as_rows(some_rows_of_ones()), np.random.default_rng(0).permutation(60)
+    w = np.random.default_rng(1).normal(size=(12, n_outputs))
+    told, not_told = np.zeros((60, n_outputs)), np.zeros((60, n_outputs))
+    _kernel.multiply(rows, order, w, told)
+    _kernel.multiply(rows._replace(ones=np.zeros(60, bool)), order, w, not_told)
+    np.testing.assert_allclose(told, not_told, rtol=1e-14, atol=1e-14)
+
+
+@pytest.mark.parametrize("where", [0, -1])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_a_number_that_is_not_finite_is_found_anywhere(where, value, dtype):
+    X = some_rows_of_ones(dtype)
+    X.data[where] = value
+    ones = np.empty(60, bool)
+    found = _kernel.inspect_rows(X.data, X.indices, X.indptr.astype(np.int64), 12, ones)
+    assert found[1:] == (True, False)
 
 
 # The losses. A row of the tables is tested as soon as it is there.

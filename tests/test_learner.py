@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from oracle import random_rows, random_targets
+from scipy import sparse
 
 from sklearn_ftrl._kernel import CLASSIFIER_LOSSES, Loss, Prox
 from sklearn_ftrl._learner import Learner, Numbers
@@ -128,3 +129,94 @@ def test_a_copy_goes_into_the_arrays_of_an_earlier_one():
 
 
 # The same through the estimator
+
+
+# The mean over a pass
+
+
+def averaging(n_outputs=1, dtype=np.float64, skip=0.0, **given):
+    """Return a model that has learned sixty rows twice, and the rows; the mean is of the second."""
+    model, rows = learner(n_outputs, dtype, **given)
+    mean = model.averaging(skip)
+    mean.learn(rows)
+    return mean, rows
+
+
+each_size = pytest.mark.parametrize("n_outputs", [1, 3, 12])
+
+
+@each_size
+def test_a_model_that_averages_leaves_the_one_that_it_came_from(n_outputs):
+    model, rows = learner(n_outputs)
+    before = model.state.copy(), model.intercept_state.copy()
+    mean = model.averaging()
+    assert (mean.t, mean.alpha) == (60, 0.5)
+    np.testing.assert_array_equal(mean.weights(), model.weights())
+    mean.learn(rows)
+    assert (model.t, mean.t) == (60, 120)
+    for state, old in zip([model.state, model.intercept_state], before, strict=True):
+        np.testing.assert_array_equal(state, old)
+
+
+@each_size
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_a_copy_of_the_mean_is_a_plain_model_of_its_own(n_outputs, dtype):
+    mean, rows = averaging(n_outputs, dtype)
+    copy = mean.copy()
+    assert type(copy) is Learner
+    assert copy.is_sound((n_outputs, 12))
+    assert (copy.t, copy.dtype) == (120, dtype)
+    weights, intercepts = mean.weights(), mean.intercepts()
+    np.testing.assert_array_equal(copy.weights(), weights)
+    np.testing.assert_array_equal(copy.intercepts(), intercepts)
+    copy.learn(rows)
+    np.testing.assert_array_equal(mean.weights(), weights)
+    assert mean.t == 120
+
+
+@each_size
+def test_a_copy_of_the_mean_goes_into_the_arrays_of_an_earlier_one(n_outputs):
+    mean, rows = averaging(n_outputs)
+    first = mean.copy()
+    mean.learn(rows)
+    second = mean.copy(into=first)
+    assert np.shares_memory(first.state, second.state)
+    assert np.shares_memory(first.intercept_state, second.intercept_state)
+    np.testing.assert_array_equal(second.state, mean.copy().state)
+    np.testing.assert_array_equal(second.intercept_state, mean.copy().intercept_state)
+
+
+def test_a_copy_of_the_mean_is_read_with_the_rate_of_its_last_step():
+    mean, _ = averaging(rate=falling)
+    assert mean.copy().alpha == mean.learned().alpha == falling(119)
+
+
+@each_size
+@pytest.mark.parametrize("form", [sparse.csr_array, sparse.csr_array.toarray])
+@pytest.mark.parametrize("order", [[3], [5, 2, 40], range(60)], ids=["one", "some", "all"])
+def test_rows_are_predicted_by_the_mean(n_outputs, form, order):
+    mean, _ = averaging(n_outputs)
+    order, y = np.array(order), random_targets(n_classes=max(2, n_outputs))
+    rows = batch(form(random_rows(seed=5)), y, np.linspace(1, 2, 60))._replace(order=order)
+    raws = mean.copy().predict(rows.rows, order)
+    assert raws.shape == (order.size, n_outputs)
+    np.testing.assert_allclose(mean.predict(rows.rows, order), raws, rtol=1e-12, atol=1e-13)
+    assert mean.mean_loss(rows) == pytest.approx(mean.copy().mean_loss(rows), rel=1e-12)
+
+
+@each_size
+def test_the_mean_of_the_end_of_a_pass_leaves_out_its_beginning(n_outputs):
+    end, rows = averaging(n_outputs, skip=0.75)
+    other = learner(n_outputs)[0].copy()
+    other.learn(rows._replace(order=rows.order[:45]))
+    other = other.averaging()
+    other.learn(rows._replace(order=rows.order[45:]))
+    np.testing.assert_allclose(end.weights(), other.weights(), rtol=1e-12)
+    np.testing.assert_allclose(end.intercepts(), other.intercepts(), rtol=1e-12)
+
+
+def test_a_model_that_averages_goes_on_averaging():
+    mean, _ = averaging()
+    assert mean.averaging() is mean
+    plain = mean.learned()
+    assert plain.learned() is plain

@@ -3,6 +3,7 @@
 import copy
 
 import numpy as np
+import pandas as pd
 import pytest
 from oracle import FEW, NUMBERS, random_rows, random_targets
 from scipy import sparse
@@ -144,6 +145,18 @@ def test_what_parts_learned_adds_up_if_beta_is_huge():
     np.testing.assert_array_equal(merge(parts).z_, parts[0].z_ + parts[1].z_)
 
 
+def test_what_parts_learned_adds_up_if_n_is_too_small_for_its_power():
+    params = {**NUMBERS, "learning_rate_power": -10.0, "fit_intercept": False}
+    parts = [FtrlClassifier(**params).partial_fit([[1e-20]], [1], classes=[0, 1])] * 2
+    np.testing.assert_array_equal(merge(parts).z_, 2 * parts[0].z_)
+
+
+def test_an_intercept_whose_n_is_too_small_for_its_power_stays_a_number():
+    model = FtrlRegressor(learning_rate=0.5, beta=0.0, learning_rate_power=-10.0)
+    model.partial_fit([[1.0]], [1.0], sample_weight=[1e-20])
+    assert merge([model, model]).intercept_ == model.intercept_ == 0.0
+
+
 def test_parts_that_have_not_gone_on_from_start_are_refused():
     start = learn(FtrlClassifier(**NUMBERS), slice(0, 20))
     part = copy.deepcopy(start)
@@ -233,6 +246,49 @@ def test_models_that_do_not_fit_together_are_refused(what, as_start):
     one, other = fitted(), OTHERS[what]()
     with pytest.raises(ValueError, match=f"The {what} of .*models to be merged differ"):
         merge([one], start=other) if as_start else merge([one, other])
+
+
+@pytest.mark.parametrize(
+    ("what", "models"),
+    [
+        ("loss", [FtrlRegressor("huber", epsilon=e, **NUMBERS) for e in (0.1, 0.2)]),
+        ("loss", [FtrlRegressor("quantile", quantile=q, **NUMBERS) for q in (0.1, 0.2)]),
+        (
+            "l1 of the intercept",
+            [FtrlRegressor(l1=1.0, penalize_intercept=p, **NUMBERS) for p in (False, True)],
+        ),
+        ("clipvalue", [FtrlRegressor(clipvalue=c, **NUMBERS) for c in (None, 5.0)]),
+        ("global_clipnorm", [FtrlRegressor(global_clipnorm=c, **NUMBERS) for c in (4.0, 5.0)]),
+    ],
+)
+def test_parts_of_other_parameters_are_refused(what, models):
+    with pytest.raises(ValueError, match=f"The {what} of models to be merged differ"):
+        merge([learn(model, slice(None)) for model in models])
+
+
+def test_parts_of_other_columns_are_refused():
+    y = random_targets()
+    parts = [
+        FtrlClassifier(**NUMBERS).partial_fit(
+            pd.DataFrame(random_rows().toarray()[:, :2], columns=columns), y, classes=[0, 1]
+        )
+        for columns in (["a", "b"], ["b", "a"])
+    ]
+    with pytest.raises(ValueError, match="The feature_names_in_ of models to be merged differ"):
+        merge(parts)
+
+
+def test_the_history_of_the_start_is_not_that_of_the_merged_model():
+    start = FtrlClassifier(**NUMBERS, **FEW).fit(random_rows(), random_targets())
+    model = merge([learn(copy.deepcopy(start), slice(None))], start=start)
+    for name in ["n_iter_", "loss_curve_", "progressive_loss_", "best_iter_", "validation_curve_"]:
+        assert hasattr(start, name)
+        assert not hasattr(model, name)
+
+
+def test_parts_may_come_one_by_one():
+    parts = [learn(FtrlClassifier(**NUMBERS), slice(k, None, 2)) for k in range(2)]
+    np.testing.assert_array_equal(merge(iter(parts)).z_, merge(parts).z_)
 
 
 def test_a_schedule_at_another_step_is_refused():

@@ -91,6 +91,25 @@ def test_a_loss_without_probabilities_gives_raw_scores(loss, dtype):
     assert_close(result["probabilities"], model.decision_function(X))
 
 
+@pytest.mark.parametrize(
+    ("estimator", "learned", "next_loss"),
+    [
+        (FtrlClassifier, "log_loss", "modified_huber"),
+        (FtrlClassifier, "modified_huber", "hinge"),
+        (FtrlClassifier, "modified_huber", "log_loss"),
+        (FtrlRegressor, "poisson", "squared_error"),
+    ],
+)
+def test_the_loss_learned_is_converted_whatever_the_next_one_is(
+    estimator, learned, next_loss, dtype
+):
+    X = rows(dtype)
+    model = estimator(learned, **FEW).fit(X, labels(X, [0, 1, 2])).set_params(loss=next_loss)
+    *_, result = run(model, X, zipmap=False).values()
+    expected = getattr(model, "predict_proba", model.predict)(X)
+    assert_close(result, expected.reshape(90, -1))
+
+
 @pytest.mark.parametrize("loss", REGRESSOR_LOSSES)
 def test_predictions_are_those_of_the_regressor(loss, dtype):
     X = rows(dtype)

@@ -5,6 +5,7 @@ import pytest
 from oracle import FEW, ONE_EPOCH, random_rows
 
 from sklearn_ftrl import FtrlRegressor
+from sklearn_ftrl._kernel import REGRESSOR_LOSSES
 
 
 def test_shapes():
@@ -97,6 +98,44 @@ def test_poisson_says_so_where_a_prediction_overflows():
     np.testing.assert_allclose(model.predict([[709.0], [-1e6]]), [np.exp(709.0), 0.0])
     with pytest.raises(ValueError, match="the exponential of 800, is not finite"):
         model.predict([[0.0], [800.0]])
+
+
+def test_the_loss_learned_decides_on_predictions_until_the_next_fit():
+    X, y = random_rows(), np.arange(60) % 3
+    model = FtrlRegressor("poisson", **FEW).fit(X, y)
+    p = model.predict(X)
+    np.testing.assert_array_equal(model.set_params(loss="squared_error").predict(X), p)
+    model.partial_fit(X, y)
+    np.testing.assert_allclose(model.predict(X), X @ model.coef_ + model.intercept_)
+
+
+def numbers_of_auto(loss, y, sample_weight=None, **params):
+    """Return the learning rate and beta that equal rows give."""
+    model = FtrlRegressor(loss, **params).partial_fit(np.ones((len(y), 1)), y, sample_weight)
+    return model.learning_rate_, model.beta_
+
+
+@pytest.mark.parametrize("loss", REGRESSOR_LOSSES)
+def test_auto_counts_a_row_of_weight_3_as_three_rows(loss):
+    y = np.random.default_rng(0).uniform(1.0, 5.0, size=60)
+    weight = np.repeat([1, 3], 30)
+    one, other = numbers_of_auto(loss, y, weight), numbers_of_auto(loss, np.repeat(y, weight))
+    assert one == pytest.approx((other[0], weight.mean() * other[1]))
+
+
+def test_auto_takes_beta_by_the_scale_of_the_slope():
+    y = np.random.default_rng(0).normal(size=60)
+    betas = [numbers_of_auto("huber", y, epsilon=epsilon)[1] for epsilon in (0.01, 0.1, 100.0)]
+    assert betas == pytest.approx([0.03, 0.3, 3.0 * y.std()])
+    assert numbers_of_auto("squared_error", y)[1] == pytest.approx(3.0 * y.std())
+    assert numbers_of_auto("quantile", y)[1] == pytest.approx(3.0)
+
+
+@pytest.mark.parametrize("loss", sorted(set(REGRESSOR_LOSSES) - {"poisson", "huber"}))
+@pytest.mark.parametrize("value", [0.1, 1e3])
+def test_auto_takes_the_size_of_targets_that_are_all_the_same(loss, value):
+    rates = [numbers_of_auto(loss, np.full(60, size))[0] for size in (1.0, value)]
+    assert rates[1] == pytest.approx(value * rates[0])
 
 
 @pytest.mark.compiled

@@ -12,6 +12,7 @@ import pytest
 import sklearn
 from oracle import (
     FEW,
+    NUMBERS,
     ONE_EPOCH,
     assert_same_bits,
     learned,
@@ -51,7 +52,7 @@ def test_sparse_and_dense_input_agree(share_of_zeros, kind):
     rng = np.random.default_rng(0)
     dense = rng.normal(size=(60, 12)) * (rng.random((60, 12)) >= share_of_zeros)
     X = sparse.csr_array(dense)
-    params = {"l1": 0.1, "l2_shrinkage": 0.3, **ONE_EPOCH}
+    params = {"l1": 0.1, "l2_shrinkage": 0.3, **ONE_EPOCH, **NUMBERS}
     ours, theirs = (estimator(**params).fit(rows, y) for rows in (X, dense))
     np.testing.assert_allclose(ours.coef_, theirs.coef_, rtol=1e-12, atol=1e-12)
     np.testing.assert_allclose(
