@@ -579,6 +579,7 @@ class _Job:
         """Return futures of a task for each partition that have ended."""
         self.parts = self.client.compute([task(row) for row in self.rows])
         self.wait(self.parts)
+        self.client.gather([part for part in self.parts if part.status == "error"])  # raises it
         return self.parts
 
     def gather(self, futures):

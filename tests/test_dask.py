@@ -517,6 +517,7 @@ def test_auto_is_what_partial_fit_finds_where_the_first_rows_teach_nothing(no_wo
         expected.partial_fit(*part, classes=[0, 1], sample_weight=weight)
     assert (model.learning_rate_, model.beta_) == (expected.learning_rate_, expected.beta_)
     assert model.coef_.dtype == expected.coef_.dtype
+    assert model.t_ == np.sum(weights)
 
 
 @pytest.mark.parametrize("n_workers", [1, 3])
@@ -563,6 +564,17 @@ def test_data_that_cannot_be_learned_is_refused(client, arguments, error, messag
     with pytest.raises(error, match=message):
         model.fit(*arguments(*rows(0)))
     assert not hasattr(model, "coef_")
+
+
+@pytest.mark.parametrize("Distributed", [DaskFtrlClassifier, DaskFtrlRegressor])
+def test_a_partition_that_cannot_be_loaded_is_an_error_before_any_round(
+    client, monkeypatch, Distributed
+):
+    monkeypatch.setattr(sys.modules["sklearn_ftrl.dask"], "_rounds", None)
+    X, y = rows(0)
+    bad = dask.delayed(operator.truediv)(1, 0)
+    with pytest.raises(ZeroDivisionError):
+        Distributed().fit([dask.delayed(X), bad], [dask.delayed(y)] * 2)
 
 
 def test_rows_without_weight_are_no_rows_to_fit(client):
