@@ -25,164 +25,193 @@ def as_targets(y):
 class FtrlRegressor(RegressorMixin, BaseFtrl):
     """Linear regression learned online by FTRL-Proximal.
 
-    Made for sparse, high-dimensional rows that come as a stream. Each coordinate has its
-    own learning rate, which shrinks with the gradients that coordinate has seen, and
-    ``l1`` keeps weights at exactly 0 until enough evidence has come. The algorithm is
-    that of ``FtrlClassifier``, Algorithm 1 of [1]_.
+    Use it for many features, few of them non-zero in a row. It learns row by row, and so also
+    from a stream. Each weight has its own learning rate, which falls as gradients of this
+    weight come. With ``l1``, a weight is exactly 0 until there is enough evidence for it. The
+    algorithm is that of `FtrlClassifier`, Algorithm 1 of [1]_.
 
     Parameters
     ----------
     loss : {"squared_error", "huber", "epsilon_insensitive", \
             "squared_epsilon_insensitive", "quantile", "poisson"}, default="squared_error"
-        The loss to be minimised. "squared_error" is halved; "huber" is linear beyond
-        ``epsilon``; the insensitive ones are 0 up to ``epsilon``; "quantile" is the pinball
-        loss of ``quantile``; "poisson" is half the Poisson deviance, for y of 0 or more, and
-        learns the logarithm of the mean.
+        The loss to minimise.
+
+        - "squared_error": half the squared error.
+        - "huber": the same up to ``epsilon``, and linear beyond.
+        - "epsilon_insensitive", "squared_epsilon_insensitive": 0 up to ``epsilon``.
+        - "quantile": the pinball loss of ``quantile``.
+        - "poisson": half the Poisson deviance, for y of 0 or more. The decision function is the
+          logarithm of the prediction.
     learning_rate : "auto", float or callable, default="auto"
-        alpha, above 0: the scale of every step. Larger learns faster and forgets faster. "auto"
-        takes it from the length of the first rows and the deviation of their targets, and
-        starts the intercept at the targets' mean, see Notes. A callable takes an array of step
-        numbers from 0, one a row learned, and returns the array of their rates. Use a function
-        of a module, or functools.partial of one, where the model has to be pickled.
+        Above 0: alpha, the scale of every step. A larger rate learns faster and is noisier.
+
+        - "auto": a number from the scale of the rows and of y, see Notes. Columns that are ten
+          times larger or smaller than the typical column learn in units of their own.
+        - A float: this rate, for all columns.
+        - A callable: takes an array of step numbers and returns the array of their rates. A
+          step is a row learned; the first has number 0. To pickle the model, use a function of
+          a module or a functools.partial of one.
+
+        A new rate, or ``beta``, between two calls of ``partial_fit`` keeps the weights and acts
+        on the steps to come.
     learning_rate_power : float, default=-0.5
-        -p, 0 or less: the learning rate falls as n^-p with the sum n of squared gradients. 0
-        is plain stochastic gradient descent at the rate alpha / (1 + beta).
+        -p, 0 or less: the rate of a weight falls as n^-p. 0 is stochastic gradient descent with
+        the rate alpha / (1 + beta).
     initial_accumulator_value : float, default=0.0
-        0 or more: n of every coordinate before its first gradient.
+        0 or more: n of each weight before its first gradient.
     beta : "auto" or float, default="auto"
-        0 or more: holds back the first steps of a coordinate, by a rate of about
-        alpha / (beta + sqrt(n)). "auto" takes it from the size of the first gradients, see
-        Notes.
+        0 or more: holds back the first steps. The rate of a weight is alpha / (beta + sqrt(n)).
+        "auto": about the size of a first gradient, see Notes.
     l1 : float, default=0.0
-        0 or more: how much evidence a weight needs to leave 0, as a sum of gradients, so more
-        rows need more of it. Larger gives sparser models.
+        0 or more: the sum of gradients, ``|z|``, that a weight needs to leave 0. A larger value
+        gives a sparser model. More rows and more epochs need a larger value.
     l2 : float, default=0.0
-        0 or more: shrinks all weights. It adds l2/2 * ||w||^2 once to the sum of the losses
-        over all rows, as the paper's lambda_2 does.
+        0 or more: shrinks all weights. It adds l2/2 * ||w||^2 once to the sum of the losses of
+        all rows and epochs.
     l2_shrinkage : float, default=0.0
-        0 or more: adds the gradient of l2_shrinkage * ||w||^2 at each row to z, for the weights
-        that the row touches, and does not count it in n. Sample weights do not scale it.
+        0 or more: pulls a weight towards 0 at each row that touches the weight. It adds the
+        gradient of l2_shrinkage * ||w||^2 to z, and nothing to n. Sample weights do not scale
+        it.
     clipvalue : float or None, default=None
-        Above 0: the largest absolute gradient of a weight; larger ones are cut.
+        Above 0: the largest absolute gradient of a weight. Larger gradients are cut.
     clipnorm : float or None, default=None
-        Above 0: the largest norm of a row's gradient, of all coefficients together and of all
-        intercepts together; a longer one is scaled down.
+        Above 0: the largest norm of a row's gradient, once for all coefficients and once for
+        all intercepts. A longer gradient is scaled down.
     global_clipnorm : float or None, default=None
-        Above 0: the same of coefficients and intercepts as one. At most one of the three
-        may be given.
+        Above 0: the same for coefficients and intercepts together. Give at most one of the
+        three.
     fit_intercept : bool, default=True
-        Whether to learn an intercept. If not, one that is there already (``warm_start``,
-        ``intercept_init``) stays as it is.
+        Whether to learn an intercept. If False, an intercept that is there already
+        (``warm_start``, ``intercept_init``) stays as it is.
     penalize_intercept : bool, default=False
         Whether ``l1``, ``l2`` and ``l2_shrinkage`` act on the intercept too.
     epsilon : float, default=0.1
-        0 or more, in units of y: the width of "huber" and of the insensitive losses.
+        0 or more, in the unit of y: the width of "huber" and of the insensitive losses.
     quantile : float, default=0.5
-        Between 0 and 1: the quantile that "quantile" learns.
+        Above 0 and below 1: the quantile that "quantile" learns.
     average : bool, default=True
-        Whether ``fit`` gives the mean of the weights over its last epoch, which the noise of the
-        last steps does not move. False: the last iterate, as Keras and vw have it.
-        ``partial_fit`` never averages.
-    max_iter : int, default=1000
-        Most passes over the rows that ``fit`` makes before a refit, see ``early_stopping``.
-        ``partial_fit`` makes one.
-    tol : float or None, default=3e-3
-        The passes end when the loss has not fallen by more than ``tol`` times the first pass's
-        for ``n_iter_no_change`` passes. It is the loss of the rows held out, if there are
-        some, else that of the rows learned. None: all ``max_iter`` passes are made.
-    n_iter_no_change : int or "auto", default="auto"
-        Passes without gain before they end. "auto": 5, or where rows are held out as many as
-        led to the best pass, if these are more: the later a gain, the longer it takes.
+        Which weights ``fit`` gives. ``partial_fit`` never averages.
+
+        - True: the mean of the weights over the last epoch, or with ``max_iter=1`` over the
+          last quarter of the epoch. It is less noisy. The mean is put back into z, so that the
+          model can go on learning. With "poisson" and an intercept, the predictions
+          of all rows of ``fit`` then have the same total as y.
+        - False: the weights after the last row, as Keras and vw.
+    max_iter : int, default=12
+        1 or more: the largest number of epochs of ``fit``. ``partial_fit`` makes one epoch.
+    tol : float or None, default=1e-3
+        0 or more: a gain is a loss that is lower by more than ``tol`` times the first epoch's
+        loss. It is the loss of the validation rows, or else of the rows learned. None: ``fit``
+        makes all ``max_iter`` epochs.
+    n_iter_no_change : int, default=3
+        1 or more: epochs without a gain before ``fit`` stops.
     early_stopping : bool or "auto", default="auto"
-        Whether ``fit`` holds rows out, finds the pass that predicts them best, up to ``tol``,
-        and is then refitted on all rows in as many passes. With rows of your own, ``X_val``,
-        and with ``warm_start``, as the next ``fit`` may be judged by the same rows, there is
-        no refit: the model is that of the best pass. "auto": if ``X_val`` is given, or if
-        there are passes to choose between (``max_iter`` above 1, ``tol`` not None) and enough
-        rows. Of more than 5000, a part is held out, as by True. Of 20 to 5000, two models learn
-        a half each, and the other half judges them. Where halves may not (not ``shuffle``,
-        ``scoring``, ``warm_start``), a part is held out of more than 200.
+        Whether ``fit`` chooses the number of epochs by validation rows:
+
+        - False: no validation rows.
+        - True: ``validation_fraction`` of the rows. When their loss stops falling, ``fit``
+          retrains on all rows, for ``best_iter_`` epochs.
+        - "auto", more than 5,000 rows: as True.
+        - "auto", 20 to 5,000 rows: two-fold validation. Each half of the rows trains one model,
+          which is validated on the other half. Then ``fit`` retrains on all rows.
+        - "auto", fewer rows, or ``max_iter=1``, or ``tol=None``: as False.
+        - "auto" with ``shuffle=False``, ``scoring`` or ``warm_start=True``: as True for more
+          than 200 rows, else as False.
+        - True or "auto", with ``X_val`` in ``fit``: these rows.
+
+        With ``X_val`` or ``warm_start``, ``fit`` does not retrain: the model is that of the
+        best epoch.
     validation_fraction : float, default=0.1
-        The part of the rows that is held out, between 0 and 1: drawn at random, or the
-        last ones if not ``shuffle``. Not used where halves judge each other.
+        Above 0 and below 1: the part of the rows that are validation rows, where ``fit`` holds
+        out a part. They are drawn at random.
+        With ``shuffle=False`` they are the last rows.
     scoring : str, callable or None, default=None
-        A scorer of scikit-learn's that judges the rows held out, if there are some, see
-        ``early_stopping``. It has to take sample weights if there are any. None: their mean
-        loss.
+        A scorer of scikit-learn for the validation rows. If sample weights differ, it has to
+        take them. None: the mean loss.
     shuffle : bool, default=True
-        Whether ``fit`` takes the rows in a new random order in each pass. ``partial_fit``
-        learns them in the order given.
+        Whether ``fit`` shuffles the rows before each epoch. ``partial_fit`` learns them in the
+        order given.
     n_jobs : int or None, default=None
-        Threads that learn, and predict, at the same time. None is 1, whatever joblib is told;
-        -1 is a thread a core. Prediction gives the same bits, sooner. Learning does not:
-        threads step on the same weights without a lock (Hogwild), some steps are lost, and
-        single weights differ from run to run, at about the same loss. It is faster only
-        where rows seldom share features; on common ones the threads wait for each other.
+        Threads. None is 1, whatever joblib is told; -1 is a thread a core.
+
+        - Prediction gives the same bits for any number.
+        - In learning, each thread learns a part of the rows on its own copy of the state, and
+          the copies are merged by the rule of `merge`. The same number gives the same bits;
+          another number gives another model of about the same loss.
+        - Each thread needs memory for one more state. Where rows are few for the size of the
+          state, one thread learns.
+        - If a row fails, or after Ctrl-C, the rows since the last merge are not learned.
     warm_start : bool, default=False
-        Whether ``fit`` goes on from what was learned before.
+        Whether ``fit`` goes on from the model of the call before.
     random_state : int, RandomState instance or None, default=None
-        Seed of the shuffling, and of the choice of rows that are held out. Pass an int for the
-        same result in each call.
+        Seed of the shuffling and of the choice of validation rows. Pass an int for the same
+        result in each call.
     verbose : int, default=0
-        Above 0, ``fit`` prints a line a pass.
+        Above 0, ``fit`` prints a line an epoch.
 
     Attributes
     ----------
     coef_ : ndarray of shape (n_features,)
-        The weights, computed from the state at each access, with the parameters of the
-        last fit or partial_fit. Read-only. A CSR matrix of one row after ``sparsify``.
+        The weights. Read-only, and computed from the state at each access, with the parameters
+        of the last ``fit`` or ``partial_fit``. A CSR matrix of one row after ``sparsify``.
     intercept_ : ndarray of shape (1,)
         The intercept. Read-only.
     z_, n_ : ndarray of shape (n_features,)
-        The state: adjusted sums of gradients, and sums of squared gradients. Read-only.
+        The FTRL state: adjusted sums of gradients, and sums of squared gradients. Read-only.
     intercept_z_, intercept_n_ : ndarray of shape (1,)
-        The state of the intercept. Read-only.
+        The FTRL state of the intercept. Read-only.
     learning_rate_, beta_ : float
-        The numbers in use. Of a callable learning rate: that of the last step.
+        The numbers in use. Of a callable: the rate of the last step.
     t_ : int
-        Rows of positive weight learned, each as often as the model has learned it. Under
-        "auto", empty rows that came before all others are forgotten as soon as others come.
+        Rows learned: those of positive weight, once for each epoch.
     n_iter_ : int
-        Passes made by the last call, without those of the refit; 1 in ``partial_fit``.
+        Epochs of the last call, without those of the retraining. 1 in ``partial_fit``.
     best_iter_ : int
-        Of ``fit``: the last pass that gained more than ``tol`` allows. The refit makes as many
-        passes; where there is none, and rows were held out, the model is that of this pass.
+        The last epoch of ``fit`` with a gain, see ``tol``. With validation rows, it is the
+        number of epochs of the model.
     loss_curve_ : list of float
-        The weighted mean loss of each of these ``n_iter_`` passes. Each row is judged just
-        before it is learned.
+        The weighted mean loss of each of the ``n_iter_`` epochs. The loss of a row is that just
+        before the row is learned.
     validation_curve_ : list of float
-        Of ``fit``: the mean loss of the rows held out after each pass, or their score if
-        ``scoring`` is given. Empty if there were none.
+        The loss of the validation rows after each epoch of ``fit``, or their score if
+        ``scoring`` is given. Empty without validation rows.
     progressive_loss_ : float
-        The first of ``loss_curve_``. Where the rows were new, it is an honest estimate of the
-        loss on unseen rows.
+        The first of ``loss_curve_``: each row is predicted, then learned. For new rows it is
+        the loss in service, if their labels are known at once. If labels come later, it is too
+        low: use `model_selection.progressive_val_score`.
     n_features_in_ : int
-        Features seen in the first fit or partial_fit.
+        Number of features.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Their names, if X had names that are all strings.
+        Names of the features, if X had names that are all strings.
 
     See Also
     --------
     FtrlClassifier : The same for classes.
-    sklearn.linear_model.SGDRegressor : One learning rate for all coordinates.
+    merge : One model of models that learned parts of the rows.
+    sklearn.linear_model.SGDRegressor : One learning rate for all weights.
 
     Notes
     -----
-    **"auto"**: the learning rate is 0.5 std(y) / s, where s is the root mean square distance of
-    the rows from their mean. beta is three times mean(sqrt(``|x|``))^2 of the x that are not 0,
-    times the mean sample weight and the scale of the loss's slope: std(y) for the squared
-    losses, at most ``epsilon`` for "huber", 1 for "epsilon_insensitive" and "quantile".
-    "poisson", whose raw predictions are logarithms, has min(std(y), sqrt(mean(y))), and the rate
-    0.5 min(1, std(y) / mean(y)) ``||x||`` / (s max ``||x||``). Several passes take a smaller
-    rate and a larger beta. The intercept learns like a feature that is rms(x) in each row, and
-    starts at the mean of y ("poisson": its logarithm). The notes of ``FtrlClassifier`` say how s
-    is measured, and how much larger beta is. The numbers come from the first call's rows and are
-    kept: scaling X or the sample weights, and y but for "poisson", or moving y, changes them and
-    nothing else.
+    **"auto"** makes predictions follow the unit of y, and independent of the unit of X and of the
+    sample weights. s, rms(x), rows and columns are as in the notes of `FtrlClassifier`:
 
-    The notes of ``FtrlClassifier`` on float32 and on the parameters of other systems hold here
-    too. The squared error is halved, as in scikit-learn; vw's is not, so that a row here has
-    half the gradient: give it sample weight 2 for vw's numbers.
+    - ``learning_rate_`` is 0.5 std(y) / s.
+    - ``beta_`` is 3 mean(sqrt(``|x|``))^2 * mean(sample weight) * d, over the x that are not 0. d
+      is the scale of the loss's slope: std(y) for the squared losses, at most ``epsilon`` for
+      "huber", and 1 for "epsilon_insensitive" and "quantile".
+    - The intercept starts at the mean of y.
+    - "poisson": ``learning_rate_`` is 0.5 min(1, std(y) / mean(y)) r / s, where r is the root
+      mean square length of the rows by the largest length. d is min(std(y), sqrt(mean(y))). The
+      intercept starts at log(mean(y)).
+
+    ``fit`` takes the numbers from all rows; ``max_iter`` does not change them. ``partial_fit``
+    takes them from the first rows of a stream, until 100 rows that are not empty have come, or
+    1,000 rows. Until then each call learns these rows anew, with the numbers of all of them. They
+    are pickled with the model. Then the numbers are kept.
+
+    The notes of `FtrlClassifier` on columns of other sizes, on float32 and on the parameters
+    elsewhere hold here too. vw does not halve the squared error: for its numbers, pass
+    ``sample_weight=2``.
 
     References
     ----------
