@@ -254,6 +254,7 @@ def examples(draw, options=(False, True)):
         "max_iter": draw(st.sampled_from([1, 3])),
         "tol": None,
         "shuffle": draw(st.booleans()),
+        "average": draw(st.booleans()),
         "random_state": 0,
         "fit_intercept": draw(st.sampled_from([True, True, False])),
     }

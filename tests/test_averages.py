@@ -6,6 +6,7 @@ import pickle
 import numpy as np
 import pytest
 from oracle import (
+    LAST,
     LOG_LOSS,
     NUMBERS,
     SOFTMAX,
@@ -19,6 +20,7 @@ from oracle import (
 from sklearn.base import clone
 
 from sklearn_ftrl import FtrlClassifier, FtrlRegressor, _learner, merge
+from sklearn_ftrl._kernel import CLASSIFIER_LOSSES, REGRESSOR_LOSSES
 from sklearn_ftrl._learner import Learner
 from sklearn_ftrl._rows import batch
 
@@ -55,9 +57,12 @@ SLOPES = {
     "epsilon_insensitive": lambda y, raw: np.sign(beyond(y, raw)),
     "squared_epsilon_insensitive": lambda y, raw: 2.0 * beyond(y, raw),
     "quantile": lambda y, raw: np.where(raw > y, 1.0 - QUANTILE, -QUANTILE),
+    "poisson": lambda y, raw: np.exp(raw) - y,
 }
-LOSSES = [(loss, n_classes) for loss in list(SLOPES)[:4] for n_classes in (2, 3, 12)]
-LOSSES += [(loss, None) for loss in list(SLOPES)[4:]]
+LOSSES = [(loss, n_classes) for loss in CLASSIFIER_LOSSES for n_classes in (2, 3, 12)]
+LOSSES += [
+    (loss, None) for loss in sorted(REGRESSOR_LOSSES.keys() - {"poisson"})
+]  # its intercept is moved
 each_loss = pytest.mark.parametrize(("loss", "n_classes"), LOSSES)
 each_n_classes = pytest.mark.parametrize("n_classes", [2, 3, 12])
 WEIGHTS = np.random.default_rng(4).choice([0.0, 0.5, 1.0, 2.0], 60)
@@ -165,6 +170,31 @@ def test_an_intercept_that_is_not_learned_stays(loss):
     start = np.linspace(-1.0, 1.0, n_outputs)
     model.fit(random_rows(), y, intercept_init=start)
     np.testing.assert_allclose(model.intercept_, start, rtol=1e-15)
+
+
+@pytest.mark.parametrize("l1", [0.0, 0.4])
+def test_the_counts_that_poisson_predicts_sum_up_to_those_of_the_rows(l1):
+    X, y = random_rows(), np.random.default_rng(3).poisson(2.0, 60)
+    model = FtrlRegressor("poisson", max_iter=3, l1=l1, **EACH, **NUMBERS).fit(X, y, WEIGHTS)
+    z, n = the_mean(model, X, y, WEIGHTS, n_epochs=3)
+    ours = states(model)
+    np.testing.assert_allclose(ours[0][:, :-1], z[:, :-1], rtol=1e-10, atol=1e-10)
+    np.testing.assert_allclose(ours[1], n, rtol=1e-10, atol=1e-10)
+    assert WEIGHTS @ model.predict(X) == pytest.approx(WEIGHTS @ y, rel=1e-12)
+
+
+@pytest.mark.parametrize("params", [LAST, {"fit_intercept": False}], ids=str)
+def test_counts_are_not_balanced_without_a_mean_or_an_intercept(params):
+    X, y = random_rows(), np.random.default_rng(3).poisson(2.0, 60)
+    model = FtrlRegressor("poisson", max_iter=3, **EACH, **NUMBERS, **params).fit(X, y)
+    assert model.predict(X).sum() != pytest.approx(y.sum(), rel=1e-4)
+    if "fit_intercept" in params:
+        assert model.intercept_[0] == 0.0
+
+
+def test_counts_that_are_all_0_are_learned():
+    model = FtrlRegressor("poisson", max_iter=3, **EACH, **NUMBERS).fit(random_rows(), np.zeros(60))
+    assert np.all(model.predict(random_rows()) < 0.5)
 
 
 @each_n_classes

@@ -143,6 +143,16 @@ def test_starting_weights_forget_what_warm_start_would_keep(kind):
     assert_same_bits(model, estimator(**ONE_EPOCH).fit(X, y))
 
 
+def test_warm_start_of_a_sparsified_model_takes_another_intercept(kind):
+    estimator, y = kind
+    X = random_rows()
+    model = estimator(warm_start=True, **ONE_EPOCH, **NUMBERS).fit(X, y)
+    init = {"coef_init": model.coef_, "intercept_init": model.intercept_ + 1.0}
+    expected = estimator(**ONE_EPOCH, **NUMBERS).fit(X, y, **init)
+    model.sparsify().fit(X, y, intercept_init=init["intercept_init"])
+    assert_same_bits(model, expected)
+
+
 def test_warm_start_with_another_intercept_keeps_the_rest(kind):
     estimator, y = kind
     X = random_rows()
