@@ -187,6 +187,17 @@ def test_a_model_that_waits_predicts_and_is_kept_in_a_file():
     assert_same(again, model.partial_fit(X[50:], y[50:]))
 
 
+@pytest.mark.parametrize("form", [np.asarray, sparse.csr_array])
+def test_rows_that_auto_waits_with_may_be_overwritten(form):
+    X, y, weights = stream(dense=True)
+    expected = FtrlRegressor().partial_fit(form(X), y.astype(float), weights)
+    model, rows, targets = FtrlRegressor(), form(X[:60]), y[:60].astype(float)
+    model.partial_fit(rows, targets, weights[:60])
+    (rows.data if sparse.issparse(rows) else rows)[:] = -7.0
+    targets[:], weights[:60] = 9.0, 5.0
+    assert_same(model.partial_fit(form(X[60:]), y[60:], weights[60:]), expected)
+
+
 def test_waiting_ends_with_the_hundredth_row():
     X, y, _ = stream(dense=True)
     X[0] = 0.0

@@ -295,6 +295,17 @@ def test_gradients_are_clipped_over_all_outputs(clip):
     np.testing.assert_allclose(model.intercept_n_, intercept_g**2, rtol=1e-12)
 
 
+@pytest.mark.parametrize("penalty", [{"l1": 0.5}, {"l2": 2.0}, {"l2_shrinkage": 0.5}], ids=str)
+def test_a_penalty_acts_on_the_intercept_if_that_is_asked_for(penalty, kind):
+    estimator, y = kind
+    X = sparse.csr_array((60, 3))
+    plain = estimator(**NUMBERS, **ONE_EPOCH).fit(X, y)
+    free = estimator(**NUMBERS, **ONE_EPOCH, **penalty).fit(X, y)
+    assert_same_bits(plain, free)
+    held = estimator(penalize_intercept=True, **NUMBERS, **ONE_EPOCH, **penalty).fit(X, y)
+    assert np.linalg.norm(held.intercept_) < np.linalg.norm(free.intercept_)
+
+
 def test_shrinkage_passes_an_explicit_zero_by(kind):
     estimator, y = kind
     X = random_rows()
