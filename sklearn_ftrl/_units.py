@@ -8,6 +8,7 @@ from ._rows import entries
 from ._state import read_only
 
 STANDS_OUT = 10.0  # times larger or smaller than the typical column
+GROWN = 3.0  # times the typical size: what a number counts at most after its column has grown
 SAMPLE = 1000  # rows that tell sizes; of a column with a number that stands out, all rows do
 BLOCK = 2**16  # numbers that stay in the nearest cache
 
@@ -95,18 +96,18 @@ def grown(units, typical, batch, n_features):
     """Return units that have grown with the numbers of these rows.
 
     Each number that is more than ten times the typical size doubles that of its column, as far
-    as needed: one is an accident, many are another unit. By powers of 2, which lose no bits.
+    as needed: one is an accident, many are another unit. Powers of 2 lose no bits.
     """
     rows = batch.rows if units is None else units.rows(batch.rows)
-    most = STANDS_OUT * typical
-    numbers, features = _beyond(rows, batch.order, most)
+    numbers, features = _beyond(rows, batch.order, STANDS_OUT * typical)
     if not features.size:
         return units
     features, at, counts = np.unique(features, return_inverse=True, return_counts=True)
     largest = np.zeros(features.size)
     np.maximum.at(largest, at, numbers)
     sizes = np.ones(n_features) if units is None else units.sizes(n_features)
-    sizes[features] *= np.exp2(np.minimum(counts, np.ceil(np.log2(largest) - np.log2(most))))
+    needed = np.ceil(np.log2(largest) - np.log2(GROWN * typical))
+    sizes[features] *= np.exp2(np.minimum(counts, needed))
     own = np.flatnonzero(sizes != 1.0)
     return of_sizes(own, sizes[own])
 
