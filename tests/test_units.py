@@ -1,14 +1,18 @@
-"""Columns whose size stands out: the units that they are learned in under "auto"."""
+"""Columns whose size stands out: under "auto" their unit changes nothing."""
 
 import copy
 import pickle
 
 import numpy as np
 import pytest
-from oracle import FEW, LAST, NUMBERS, partial_fit, random_targets
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from oracle import FEW, assert_same_bits, partial_fit, random_rows, random_targets
 from scipy import sparse
+from sklearn.feature_extraction.text import TfidfTransformer
 
 from sklearn_ftrl import FtrlClassifier, FtrlRegressor, merge
+from sklearn_ftrl._kernel import CLASSIFIER_LOSSES, REGRESSOR_LOSSES
 from sklearn_ftrl._learner import Learner
 from sklearn_ftrl._rows import batch
 from sklearn_ftrl._units import Units, find_units, grown
@@ -152,19 +156,6 @@ def test_dense_rows_are_measured_from_the_centers():
 
 
 @each_form
-def test_units_grow_until_no_number_stands_out(form):
-    D = signs(1.0, 2.0, 3.0, 4.0)
-    D[3] = [0.0, 500.0, -8.0, -4000.0]
-    units = Units(np.array([2, 3]), np.array([7.0, 100.0]), np.zeros(2))
-    more = grown(units, 2.0, of(form(D)), 4)
-    np.testing.assert_array_equal(more.features, [1, 2, 3])
-    np.testing.assert_allclose(more.size, [500.0 / 20.0, 7.0, 4000.0 / 20.0])
-    assert np.abs(more.rows(of(form(D)).rows).data).max() == pytest.approx(20.0)
-    alone = grown(None, 2.0, of(form(D)), 4)
-    np.testing.assert_allclose(alone.size, [500.0 / 20.0, 4000.0 / 20.0])
-
-
-@each_form
 @pytest.mark.parametrize("units", [None, Units(np.array([3]), np.array([200.0]), np.zeros(1))])
 def test_units_that_suffice_are_the_same(form, units):
     D = signs(1.0, 20.0, 3.0, 4.0)
@@ -198,35 +189,6 @@ def task(request):
 
 def raws(model, X):
     return getattr(model, "decision_function", model.predict)(X)
-
-
-@each_form
-@pytest.mark.parametrize("method", ["fit", "partial_fit"])
-@pytest.mark.parametrize("power", [-0.5, -0.3])
-def test_the_unit_of_a_column_that_stands_out_changes_no_prediction(task, form, method, power):
-    make, y = task
-    factor = np.array([1.0, 1.0, 1e3, 1e-2, 1.0])
-    D, models = normal(), []
-    for X in (D, D * factor):
-        model = make(learning_rate_power=power, shuffle=False, **FEW)
-        learn = model.fit if method == "fit" else lambda X, y, m=model: partial_fit(m, X, y)
-        models.append(learn(form(X), y))
-    one, other = models
-    np.testing.assert_allclose(raws(other, form(D * factor)), raws(one, form(D)), rtol=1e-7)
-    np.testing.assert_allclose(other.coef_ * factor, one.coef_, rtol=1e-7)
-    np.testing.assert_allclose(other.intercept_, one.intercept_, rtol=1e-7)
-    if method == "partial_fit":
-        np.testing.assert_allclose(other.z_ / factor, one.z_, rtol=1e-7)
-        np.testing.assert_allclose(other.n_ / factor**2, one.n_, rtol=1e-7)
-
-
-def test_explicit_numbers_are_those_of_all_columns(task):
-    make, y = task
-    D = normal()
-    model = make(**NUMBERS, shuffle=False, max_iter=1, tol=None, **LAST).fit(D, y)
-    assert model._learner.units is None
-    weight = -model.z_ / ((1.0 + np.sqrt(model.n_)) / 0.5)
-    np.testing.assert_allclose(model.coef_, weight, rtol=1e-12)
 
 
 @each_form
@@ -286,52 +248,6 @@ def test_a_few_rows_are_predicted_in_units_too(task, form):
     np.testing.assert_allclose(np.concatenate(few), expected, rtol=1e-9, atol=1e-12)
 
 
-@each_form
-def test_a_number_that_stands_out_later_makes_the_unit_grow_and_the_weight_fall(form):
-    D = normal(300, np.ones(4))
-    y = (D @ [1.0, -1.0, 1.0, 0.0] > 0) * 1
-    model = FtrlClassifier().partial_fit(form(D[:200]), y[:200], classes=[0, 1])
-    coef, n = model.coef_, model.n_
-    D[200, 1] = 1e6
-    model.partial_fit(form(D[200:201]), y[200:201])
-    assert abs(model.coef_[0, 1]) < 1e-3 * abs(coef[0, 1])
-    np.testing.assert_allclose(model.coef_[0, [0, 2, 3]], coef[0, [0, 2, 3]], atol=0.5)
-    assert model.n_[0, 1] >= n[0, 1] * (1 - 1e-12)
-    model.partial_fit(form(D[201:]), y[201:])
-    assert np.abs(model.coef_).max() < 10.0
-
-
-@pytest.mark.parametrize("numbers", ["both", "learning_rate", "beta"])
-def test_numbers_after_auto_keep_the_weights_of_columns_that_stand_out(task, numbers):
-    make, y = task
-    D, y = normal(120), np.tile(y, 2)
-    model = partial_fit(make(), D, y)
-    coef, intercept = model.coef_, model.intercept_
-    given = {"learning_rate": model.learning_rate_, "beta": model.beta_}
-    model.set_params(**{name: given[name] for name in given if numbers in ("both", name)})
-    partial_fit(model, 0.0 * D[:1], y[:1], sample_weight=[1e-300], labels=y)
-    np.testing.assert_allclose(model.coef_, coef, rtol=1e-9)
-    np.testing.assert_allclose(model.intercept_, intercept, rtol=1e-9)
-    assert (model._learner.units is None) == (numbers != "beta")
-
-
-def test_models_in_units_are_merged_though_a_part_s_has_grown(task):
-    make, y = task
-    D = normal(120)
-    y = np.tile(y, 2)
-    start = partial_fit(make(), D, y)
-    parts = [copy.deepcopy(start) for _ in range(2)]
-    partial_fit(parts[0], D[:60], y[:60])
-    wide = D[60:].copy()
-    wide[5, 0] = 1e5
-    partial_fit(parts[1], wide, y[60:])
-    model = merge(parts, start=start)
-    assert model.t_ == 240
-    assert np.isfinite(model._raw_predictions(D)).all()
-    alone = merge(parts[:1], start=start)
-    np.testing.assert_allclose(alone.coef_, parts[0].coef_, rtol=1e-9)
-
-
 def test_a_model_in_units_is_kept_in_a_file_and_sparsified(task):
     make, y = task
     D = normal()
@@ -383,3 +299,353 @@ def test_what_a_scorer_copies_learns_sparse_rows_as_dense_ones():
         copy.deepcopy(copies[0]).partial_fit(X, y).coef_ for X in (D, sparse.csr_array(D))
     )
     np.testing.assert_allclose(other, dense, rtol=1e-7, atol=1e-12)
+
+
+COLUMN = 3  # the one that has another unit
+CASES = {
+    **{name: (FtrlClassifier, name, 2) for name in CLASSIFIER_LOSSES},
+    "softmax": (FtrlClassifier, "log_loss", 4),
+    "softmax of many": (FtrlClassifier, "log_loss", 11),
+    **{name: (FtrlRegressor, name, 9) for name in REGRESSOR_LOSSES},
+}
+
+
+@pytest.fixture(params=CASES)
+def case(request):
+    """Return an estimator class with a loss, and targets for random_rows()."""
+    estimator, loss, n_classes = CASES[request.param]
+    return lambda **params: estimator(loss, **params), random_targets(n_classes=n_classes)
+
+
+def fit(model, X, y, **given):
+    return model.set_params(**FEW).fit(X, y, **given)
+
+
+def stream(model, X, y, sample_weight=None, size=20):
+    """Return a model that has learned the rows in batches."""
+    for start in range(0, len(y), size):
+        rows = slice(start, start + size)
+        weights = None if sample_weight is None else sample_weight[rows]
+        partial_fit(model, X[rows], y[rows], labels=y, sample_weight=weights)
+    return model
+
+
+def in_unit(X, unit, column=COLUMN):
+    """Return rows whose column is larger by this factor."""
+    units = np.ones(X.shape[1])
+    units[column] = unit
+    return X * units if isinstance(X, np.ndarray) else (X @ sparse.diags_array(units)).tocsr()
+
+
+def assert_in_unit(model, other, unit, X):
+    """Assert that the other has learned the same in a unit that is larger by this factor."""
+    assert model._learner.units is not None
+    raws, others = (m._raw_predictions(A) for m, A in [(model, X), (other, in_unit(X, unit))])
+    np.testing.assert_array_equal(others, raws)
+    for name, power in {"coef_": -1, "z_": 1, "n_": 2}.items():
+        one, another = (np.array(getattr(m, name)) for m in (model, other))
+        one[..., COLUMN] *= unit**power
+        np.testing.assert_array_equal(another, one)
+    assert np.any(model.coef_[..., COLUMN])
+
+
+def numbers(n_rows=60, n_features=12):
+    """Return an array of numbers, of which fit measures columns from their mean."""
+    return np.random.default_rng(1).normal(1.0, 1.0, (n_rows, n_features))
+
+
+ROWS = {"sparse": random_rows, "dense": numbers}
+each_way = pytest.mark.parametrize("learn", [fit, stream])
+each_kind = pytest.mark.parametrize("kind", ROWS)
+some_losses = pytest.mark.parametrize(
+    "case", ["log_loss", "softmax", "huber", "poisson"], indirect=True
+)
+
+
+# Another unit by a power of 2, and no bit differs
+
+
+@each_way
+@each_kind
+@pytest.mark.parametrize("unit", [2.0**10, 2.0**-16])
+def test_the_unit_of_a_column_changes_no_bit(case, learn, kind, unit):
+    make, y = case
+    X = in_unit(ROWS[kind](), unit)
+    models = (learn(make(random_state=0), A, y) for A in (X, in_unit(X, 2.0**6)))
+    assert_in_unit(*models, 2.0**6, X)
+
+
+OPTIONS = {
+    "power .4": {"learning_rate_power": -0.4},
+    "power 0": {"learning_rate_power": 0.0},
+    "l1": {"l1": 0.1},
+    "l2": {"l2": 0.5, "l2_shrinkage": 0.1},
+    "clips": {"clipnorm": 0.5},
+    "no intercept": {"fit_intercept": False},
+    "start of n": {"initial_accumulator_value": 0.1},
+    "threads": {"n_jobs": 2},
+    "last iterate": {"average": False},
+    "beta": {"beta": 0.7},
+}
+
+
+@some_losses
+@each_way
+@each_kind
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
+def test_with_any_option_the_unit_changes_no_bit(case, learn, kind, options):
+    make, y = case
+    X, weights = in_unit(ROWS[kind](), 2.0**10), np.random.default_rng(0).integers(4, size=60)
+    models = (
+        learn(make(random_state=0, **options), A, y, sample_weight=weights)
+        for A in (X, in_unit(X, 2.0**6))
+    )
+    assert_in_unit(*models, 2.0**6, X)
+
+
+@some_losses
+@each_way
+@each_kind
+def test_the_unit_of_a_column_changes_no_bit_of_float32(case, learn, kind):
+    make, y = case
+    X = in_unit(ROWS[kind](), 2.0**10).astype(np.float32)
+    one, other = (
+        learn(make(random_state=0), A, y) for A in (X, in_unit(X, 2.0**6).astype(np.float32))
+    )
+    assert_in_unit(one, other, 2.0**6, X)
+    assert {a.dtype for a in (one.coef_, one.z_, one.n_)} == {np.dtype(np.float32)}
+
+
+@some_losses
+@each_kind
+def test_early_stopping_is_the_same_in_any_unit(case, kind):
+    make, y = case
+    X = in_unit(ROWS[kind](), 2.0**10)
+    one, other = (make(random_state=0).fit(A, y) for A in (X, in_unit(X, 2.0**6)))
+    assert one.validation_curve_ == other.validation_curve_
+    assert_in_unit(one, other, 2.0**6, X)
+
+
+@each_way
+@each_kind
+@pytest.mark.parametrize("unit", [100.0, 1e-3, 1e9])
+def test_any_unit_changes_predictions_by_rounding_alone(case, learn, kind, unit):
+    make, y = case
+    X = in_unit(ROWS[kind](), 1e4 if unit > 1 else 1e-4)
+    one, other = (learn(make(random_state=0), A, y) for A in (X, in_unit(X, unit)))
+    raws, others = one._raw_predictions(X), other._raw_predictions(in_unit(X, unit))
+    np.testing.assert_allclose(others, raws, rtol=1e-8, atol=1e-8)
+    np.testing.assert_allclose(other.coef_[..., COLUMN] * unit, one.coef_[..., COLUMN], rtol=1e-8)
+
+
+# The same loss as in the units of the others
+
+
+def standardised(goal, seed=0, n_rows=1200):
+    """Return rows of numbers of mean 0 and variance 1, and targets that they tell of."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n_rows, 5)) @ (np.eye(5) + 0.3 * rng.normal(size=(5, 5)))
+    X = (X - X.mean(axis=0)) / X.std(axis=0)
+    raw = X @ [0.7, -0.5, 0.0, 0.4, 0.2]
+    if goal == "binary":
+        return X, (raw + rng.logistic(size=n_rows) > 0).astype(int)
+    if goal == "softmax":
+        return X, np.argmax(X[:, :3] + 2 * rng.gumbel(size=(n_rows, 3)), axis=1)
+    if goal == "poisson":
+        return X, rng.poisson(np.exp(0.5 * raw))
+    return X, 3.0 + raw + rng.normal(size=n_rows)
+
+
+GOALS = {
+    "binary": (FtrlClassifier, "log_loss"),
+    "softmax": (FtrlClassifier, "log_loss"),
+    "squared": (FtrlRegressor, "squared_error"),
+    "huber": (FtrlRegressor, "huber"),
+    "poisson": (FtrlRegressor, "poisson"),
+}
+
+
+def loss_of(model, X, y):
+    """Return the mean of the loss that the model has learned by."""
+    return model._learner.mean_loss(batch(X, y, np.ones(len(y))))
+
+
+def fit_loss(goal, X, y):
+    """Return the loss of the last rows, of a model that fit has taught the first."""
+    estimator, loss = GOALS[goal]
+    model = estimator(loss, random_state=0).fit(X[:800], y[:800])
+    return loss_of(model, X[800:], y[800:])
+
+
+def stream_loss(goal, X, y):
+    """Return the mean loss of batches of a hundred rows, each before it is learned."""
+    estimator, loss = GOALS[goal]
+    model, losses = estimator(loss), []
+    for start in range(0, len(y), 100):
+        rows = slice(start, start + 100)
+        losses += [loss_of(model, X[rows], y[rows])] if start else []
+        partial_fit(model, X[rows], y[rows], labels=y)
+    return np.mean(losses)
+
+
+each_goal = pytest.mark.parametrize("goal", GOALS)
+each_type = pytest.mark.parametrize("to", [np.array, sparse.csr_array], ids=["array", "csr"])
+
+
+@pytest.mark.compiled
+@each_goal
+@each_type
+@settings(max_examples=15)
+@given(
+    seed=st.integers(0, 99),
+    column=st.integers(0, 4),
+    k=st.sampled_from([-3, -2, 2, 3, 4, 5, 6]),
+)
+def test_a_column_in_any_unit_costs_no_loss(goal, to, seed, column, k):
+    X, y = standardised(goal, seed)
+    other = to(in_unit(X, 10.0**k, column))
+    assert fit_loss(goal, other, y) <= 1.02 * fit_loss(goal, to(X), y)
+    assert stream_loss(goal, other, y) <= 1.05 * stream_loss(goal, to(X), y)
+
+
+COLUMNS = {
+    "noise": lambda n: 1e4 * np.random.default_rng(9).normal(size=n),
+    "year": lambda n: np.random.default_rng(9).integers(1990, 2020, n),
+    "constant": lambda n: np.full(n, -1e6),
+    "tiny constant": lambda n: np.full(n, 1e-5),
+    "nearly constant": lambda n: 1e9 + np.random.default_rng(9).normal(size=n),
+}
+
+
+@pytest.mark.compiled
+@each_goal
+@each_type
+@pytest.mark.parametrize("column", COLUMNS.values(), ids=COLUMNS)
+def test_a_column_that_tells_nothing_costs_no_loss(goal, to, column):
+    X, y = standardised(goal)
+    more = np.c_[X, column(len(y))]
+    assert fit_loss(goal, to(more), y) <= 1.02 * fit_loss(goal, to(X), y)
+    assert stream_loss(goal, to(more), y) <= 1.05 * stream_loss(goal, to(X), y)
+
+
+@pytest.mark.compiled
+@each_goal
+@each_type
+@pytest.mark.parametrize(("start", "step"), [(0, 1), (1.7e9, 60)], ids=["row number", "unix time"])
+def test_fit_takes_time_in_any_unit(goal, to, start, step):
+    X, y = standardised(goal)
+    time = np.arange(len(y))
+    good = np.c_[X, (time - time.mean()) / time.std()]
+    assert fit_loss(goal, to(np.c_[X, start + step * time]), y) <= 1.02 * fit_loss(goal, good, y)
+
+
+# What does not stand out learns as it is
+
+
+def click_log():
+    """Return one-hot rows: ids of eight fields, few of them common."""
+    ids = np.random.default_rng(0).zipf(1.5, (300, 8)) % 50 + 50 * np.arange(8)
+    return sparse.csr_array((np.ones(2400), ids.ravel(), np.arange(0, 2401, 8)), shape=(300, 400))
+
+
+def counts():
+    """Return how often words are in texts, few of which are common."""
+    rng = np.random.default_rng(0)
+    X = sparse.csr_array(rng.poisson(2.0 / np.arange(1, 401), (300, 400)).astype(float))
+    X.data[::50] += 4.0
+    return X
+
+
+TEXTS = {
+    "one-hot": click_log,
+    "counts": counts,
+    "tf-idf": lambda: TfidfTransformer().fit_transform(counts()),
+    "hashed": lambda: (
+        counts() @ sparse.csr_array(np.sign(np.random.default_rng(0).normal(size=(400, 64))))
+    ),
+    "normal": lambda: sparse.csr_array(np.random.default_rng(0).normal(size=(300, 20))),
+    "min-max": lambda: np.random.default_rng(0).random((300, 20)),
+}
+
+
+@each_way
+@pytest.mark.parametrize("rows", TEXTS.values(), ids=TEXTS)
+def test_rows_without_such_columns_learn_at_one_rate_bit_for_bit(rows, learn):
+    X, y = rows(), random_targets(300)
+    auto = learn(FtrlClassifier(fit_intercept=False, random_state=0), X, y)
+    assert auto._learner.units is None
+    numbers = {"learning_rate": auto.learning_rate_, "beta": auto.beta_}
+    given = learn(FtrlClassifier(**numbers, fit_intercept=False, random_state=0), X, y)
+    assert_same_bits(given, auto)
+
+
+def test_a_rare_large_column_among_many_rows_is_found():
+    X = np.random.default_rng(0).normal(size=(5000, 4))
+    X = np.c_[X, np.zeros(5000)]
+    X[[17, 4000], 4] = 1e6, -1e6
+    model = fit(FtrlClassifier(), sparse.csr_array(X), random_targets(5000))
+    np.testing.assert_array_equal(model._learner.units.features, [4])
+    np.testing.assert_allclose(model._learner.units.size, 1e6, rtol=0.1)
+
+
+# Numbers for all columns
+
+
+@pytest.mark.parametrize(
+    "rate", [0.5, lambda t: 0.5 / np.sqrt(1.0 + t)], ids=["number", "schedule"]
+)
+@each_way
+def test_an_explicit_learning_rate_is_that_of_all_columns(learn, rate):
+    X, y = in_unit(random_rows(), 1e4), random_targets()
+    for beta in (1.0, "auto"):
+        model = learn(FtrlClassifier(learning_rate=rate, beta=beta), X, y)
+        assert model._learner.units is None
+
+
+def to_numbers(model):
+    return model.set_params(learning_rate=0.1, beta=1.0)
+
+
+def to_auto(model):
+    return model.set_params(learning_rate="auto", beta="auto")
+
+
+def touch(model):
+    """Let the parameters of now act, by a row that teaches next to nothing."""
+    model.partial_fit(sparse.csr_array((1, 12)), [1], sample_weight=[1e-300])
+
+
+@some_losses
+@each_way
+@each_kind
+@pytest.mark.parametrize("options", [{}, {"l1": 0.1}], ids=str)
+def test_numbers_after_auto_keep_the_weights(case, learn, kind, options):
+    make, y = case
+    X = in_unit(ROWS[kind](120), 2.0**10)
+    model = learn(make(**options), X, np.r_[y, y])
+    coef, intercept = model.coef_, model.intercept_
+    touch(to_numbers(model))
+    assert model._learner.units is None
+    np.testing.assert_allclose(model.coef_, coef, rtol=1e-9)
+    np.testing.assert_allclose(model.intercept_, intercept, rtol=1e-9)
+    np.testing.assert_array_equal(model.coef_ == 0, coef == 0)
+
+
+@some_losses
+@each_kind
+@pytest.mark.parametrize("before", ["numbers", "beta alone", "auto, then numbers"])
+def test_auto_after_numbers_keeps_the_weights_and_finds_units(case, kind, before):
+    make, y = case
+    X, y = in_unit(ROWS[kind](120), 2.0**6), np.r_[y, y]
+    model = make(beta="auto" if before == "beta alone" else 1.0, l1=1e-3)
+    if before == "auto, then numbers":
+        to_numbers(stream(model, X, y))
+    else:
+        model.set_params(learning_rate=0.01)
+    stream(model, X, y)
+    coef, intercept = model.coef_, model.intercept_
+    model, _ = to_auto(model)._prepared(X, y)  # and has not yet learned
+    np.testing.assert_array_equal(model._learner.units.features, [COLUMN])
+    np.testing.assert_allclose(model.coef_, coef, rtol=1e-9)
+    np.testing.assert_allclose(model.intercept_, intercept, rtol=1e-9)
+    np.testing.assert_array_equal(model.coef_ == 0, coef == 0)
