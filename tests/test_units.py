@@ -1,6 +1,7 @@
 """Columns whose size stands out: under "auto" their unit changes nothing."""
 
 import copy
+import importlib
 import pickle
 
 import numpy as np
@@ -11,11 +12,11 @@ from oracle import FEW, assert_same_bits, partial_fit, random_rows, random_targe
 from scipy import sparse
 from sklearn.feature_extraction.text import TfidfTransformer
 
-from sklearn_ftrl import FtrlClassifier, FtrlRegressor, merge
+from sklearn_ftrl import SKOPS_TRUSTED, FtrlClassifier, FtrlRegressor, merge
 from sklearn_ftrl._kernel import CLASSIFIER_LOSSES, REGRESSOR_LOSSES
 from sklearn_ftrl._learner import Learner
 from sklearn_ftrl._rows import batch
-from sklearn_ftrl._units import Units, find_units, grown
+from sklearn_ftrl._units import Units, cut, find_units, grown
 
 each_form = pytest.mark.parametrize("form", [np.asarray, sparse.csr_array])
 SIZES = np.array([1.0, 2.0, 1e3, 1e-3, 1.5])
@@ -95,12 +96,16 @@ def test_columns_count_as_often_as_they_have_a_number(form):
 
 
 @each_form
+@pytest.mark.parametrize("centered", [False, True])
 @pytest.mark.parametrize("constant", [5e4, 5e4 * (1.0 + 1e-16 * np.arange(20))])
-def test_a_column_that_is_the_same_in_all_rows_does_not_stand_out(form, constant):
+def test_a_column_that_is_the_same_in_all_rows_is_measured_from_0(form, centered, constant):
     D = signs(1.0, 1.0, 1.0)
     D[:, 2] = constant
-    units, typical = find_units(of(form(D)), 3, centered=False)
-    assert (units, typical) == (None, pytest.approx(1.0))
+    units, typical = find_units(of(form(D)), 3, centered)
+    assert typical == pytest.approx(1.0)
+    np.testing.assert_array_equal(units.features, [2])
+    np.testing.assert_allclose(units.size, 5e4)
+    np.testing.assert_array_equal(units.center, 0.0)
 
 
 @each_form
@@ -153,6 +158,42 @@ def test_dense_rows_are_measured_from_the_centers():
     units = Units(np.array([1, 2]), np.array([1.0, 1000.0]), np.array([3.0, -5.0]))
     expected = (D - [0, 3, -5, 0, 0]) / [1, 1, 1000, 1, 1]
     np.testing.assert_allclose(units.rows(of(D).rows).data.reshape(D.shape), expected)
+
+
+@each_form
+def test_each_number_that_stands_out_doubles_the_unit_of_its_column(form):
+    D = signs(1.0, 2.0, 3.0, 4.0)
+    D[3] = [0.0, 500.0, -8.0, -1e9]
+    D[5] = [0.0, -500.0, 0.0, 3000.0]
+    units = Units(np.array([2, 3]), np.array([7.0, 100.0]), np.zeros(2))
+    more = grown(units, 2.0, of(form(D)), 4)
+    np.testing.assert_array_equal(more.features, [1, 2, 3])
+    np.testing.assert_array_equal(more.size, [4.0, 7.0, 400.0])
+
+
+@each_form
+@pytest.mark.parametrize("size", [25.0, 1e3, 1e6])
+def test_many_numbers_that_stand_out_count_as_those_of_other_columns(form, size):
+    D = signs(1.0, 1.0, size)
+    units = grown(None, 1.0, of(form(D)), 3)
+    np.testing.assert_array_equal(units.features, [2])
+    assert 1.5 <= size / units.size[0] <= 3.0
+    assert np.log2(units.size[0]) % 1.0 == 0.0
+
+
+@each_form
+def test_a_small_column_grows_by_numbers_that_are_small_for_others(form):
+    units = Units(np.array([1]), np.array([1e-3]), np.zeros(1))
+    more = grown(units, 1.0, of(form(signs(1.0, 0.5))), 2)
+    assert 0.5 / 3.0 <= more.size[0] <= 1.0 / 3.0
+
+
+@pytest.mark.parametrize("largest", [9.0, 11.0])
+def test_what_is_beyond_ten_times_the_typical_size_is_cut(largest):
+    rows = of(signs(3.0, 2.0 * largest)).rows
+    other = cut(rows, 2.0)
+    assert np.abs(other.data).max() == min(2.0 * largest, 20.0)
+    assert np.abs(rows.data).max() == 2.0 * largest
 
 
 @each_form
@@ -649,3 +690,316 @@ def test_auto_after_numbers_keeps_the_weights_and_finds_units(case, kind, before
     np.testing.assert_allclose(model.coef_, coef, rtol=1e-9)
     np.testing.assert_allclose(model.intercept_, intercept, rtol=1e-9)
     np.testing.assert_array_equal(model.coef_ == 0, coef == 0)
+
+
+# Streams
+
+
+def halves(rate=1e4, seed=0, n_rows=2000):
+    """Return rows of normal numbers, one of them of another unit, and which of two classes."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n_rows, 6))
+    y = (X @ [1.0, -1.0, 0.5, 1.5, 0.0, 1.0] + 0.5 * rng.logistic(size=n_rows) > 0).astype(int)
+    return X * [1.0, 1.0, 1.0, rate, 1.0, 1.0], y
+
+
+def progress(X, y, size=100):
+    """Return the log loss of each batch of a stream before it is learned, and the model."""
+    model, losses = FtrlClassifier(), []
+    for start in range(0, len(y), size):
+        rows = slice(start, start + size)
+        losses += [loss_of(model, X[rows], y[rows])] if start else []
+        model.partial_fit(X[rows], y[rows], classes=[0, 1])
+    return np.array(losses), model
+
+
+@each_form
+@pytest.mark.parametrize("size", [100, 10, 1])
+def test_a_column_that_comes_later_in_another_unit_is_learned_as_well(form, size):
+    X, y = halves()
+    X[:300, 3] = 0.0
+    good, _ = progress(form(X / [1.0, 1.0, 1.0, 1e4, 1.0, 1.0]), y, size)
+    losses, model = progress(form(X), y, size)
+    assert 1e3 < model._learner.units.size[0] < 1e5
+    assert losses[400 // size :].mean() <= 1.05 * good[400 // size :].mean()
+
+
+@each_form
+def test_rows_that_are_larger_than_the_first_are_learned_as_well(form):
+    X, y = halves(1.0)
+    good, _ = progress(form(X), y)
+    X[:200] /= 100.0
+    losses, _ = progress(form(X), y)
+    assert losses[4:].mean() <= 1.05 * good[4:].mean()
+
+
+@each_form
+def test_a_column_whose_unit_changes_is_learned_anew(form):
+    X, y = halves(1.0)
+    good, _ = progress(form(X), y)
+    X[1000:, 3] *= 1e3
+    losses, _ = progress(form(X), y)
+    assert losses[12:].mean() <= 1.05 * good[12:].mean()
+
+
+@each_form
+@pytest.mark.parametrize("size", [100, 10, 1])
+@pytest.mark.parametrize("loss", ["log_loss", "hinge", "modified_huber"])
+@pytest.mark.parametrize("columns", [slice(None), 3])
+def test_a_row_a_million_times_larger_does_not_throw_the_model(form, size, loss, columns):
+    X, y = halves(1.0)
+    X[1000, columns] *= 1e6
+    model = FtrlClassifier(loss)
+    for start in range(0, 1000, size):
+        rows = slice(start, start + size)
+        model.partial_fit(form(X[rows]), y[rows], classes=[0, 1])
+    before = model.score(X[1400:], y[1400:])
+    model.partial_fit(form(X[1000:1001]), y[1000:1001])
+    assert model.score(X[1400:], y[1400:]) > before - 0.06  # for want of half a weight
+    for start in range(1001, 1400, size):
+        rows = slice(start, min(start + size, 1400))
+        model.partial_fit(form(X[rows]), y[rows])
+    assert model.score(X[1400:], y[1400:]) > before - 0.02
+
+
+def test_a_growing_unit_leaves_z_and_n_as_they_are_and_weights_fall():
+    X, y = halves(1.0)
+    model = FtrlClassifier().partial_fit(X[:200], y[:200], classes=[0, 1])
+    coef, z, n = model.coef_, model.z_, model.n_
+    draft, _ = model._prepared(np.eye(6)[[3, 3, 3]] * 1e3, [0, 1, 0])
+    np.testing.assert_array_equal(draft.z_, z)
+    np.testing.assert_array_equal(draft.n_, n)
+    others = np.arange(6) != 3
+    np.testing.assert_array_equal(draft.coef_[0, others], coef[0, others])
+    assert 0.0 < draft.coef_[0, 3] / coef[0, 3] <= 1 / 8
+
+
+def test_a_refused_row_makes_no_unit_grow():
+    X, y = halves(1.0)
+    model = FtrlClassifier().partial_fit(X[:200], y[:200], classes=[0, 1])
+    before = pickle.dumps(model)
+    with pytest.raises(ValueError, match="NaN"):
+        model.partial_fit(np.where(X[200:300] > 1.0, np.nan, 1e6), y[200:300])
+    assert pickle.dumps(model) == before
+
+
+@pytest.mark.parametrize("size", [1, 10])
+def test_the_first_rows_give_the_same_units_however_they_come(size):
+    X, y = halves()
+    one = FtrlClassifier().partial_fit(X[:100], y[:100], classes=[0, 1])
+    other = FtrlClassifier()
+    for start in range(0, 100, size):
+        rows = slice(start, start + size)
+        other.partial_fit(X[rows], y[rows], classes=[0, 1])
+    np.testing.assert_allclose(other._learner.units.size, one._learner.units.size)
+    np.testing.assert_allclose(other.coef_, one.coef_, rtol=1e-9)
+
+
+# The life of a model
+
+
+@some_losses
+@each_kind
+def test_parts_whose_units_have_grown_apart_are_merged_alike_in_any_unit(case, kind):
+    make, y = case
+    X, y, models = ROWS[kind](120), np.r_[y, y], []
+    X = in_unit(X, 2.0**10)
+    for rows in (X, in_unit(X, 2.0**6)):
+        start = stream(make(), rows, y, size=120)
+        parts = [copy.deepcopy(start) for _ in range(3)]
+        stream(parts[0], rows[:40], y[:40])
+        stream(parts[1], in_unit(rows[40:80], 1e2), y[40:80])
+        stream(parts[2], in_unit(in_unit(rows[80:], 1e6), 1e2, 5), y[80:])
+        models.append(merge(parts, start=start))
+    assert_in_unit(*models, 2.0**6, X)
+    sizes = [part._learner.units.sizes(12) for part in parts]
+    np.testing.assert_array_equal(models[1]._learner.units.sizes(12), np.max(sizes, axis=0))
+    assert len(set(np.transpose(sizes)[COLUMN])) == 3
+
+
+@some_losses
+@each_kind
+def test_a_part_that_has_grown_merged_with_one_that_has_learned_nothing_is_that_part(case, kind):
+    make, y = case
+    X, y = in_unit(ROWS[kind](120), 1e4), np.r_[y, y]
+    start = stream(make(), X, y, size=120)
+    part = stream(copy.deepcopy(start), in_unit(X, 1e3), y)
+    assert_same_bits(merge([part, start], start=start), part)
+    assert_same_bits(merge([start, part], start=start), part)
+
+
+def test_parts_from_other_processes_are_merged_alike():
+    X, y = in_unit(random_rows(120), 1e4), random_targets(120)
+    start = FtrlClassifier().partial_fit(X, y, classes=[0, 1])
+    parts = [stream(copy.deepcopy(start), in_unit(X, unit), y) for unit in (1.0, 1e3)]
+    sent = [pickle.loads(pickle.dumps(part)) for part in parts]
+    assert_same_bits(merge(sent, start=start), merge(parts, start=start))
+
+
+def test_dask_learns_a_column_that_comes_later_in_another_unit():
+    distributed, da = map(pytest.importorskip, ["distributed", "dask.array"])
+    dask_estimator = importlib.import_module("sklearn_ftrl.dask").DaskFtrlClassifier
+    X, y = halves()
+    X[:300, 3] = 0.0
+    with distributed.Client(
+        n_workers=2, threads_per_worker=1, processes=False, dashboard_address=":0"
+    ) as client:
+        rows, labels = da.from_array(X[:1500], (300, 6)), da.from_array(y[:1500], 300)
+        model = dask_estimator(client=client).fit(rows, labels).to_local()
+    assert 1e3 < model._learner.units.size[0] < 1e5
+    assert model.score(X[1500:], y[1500:]) > 0.85
+
+
+@some_losses
+@each_kind
+def test_files_copies_and_warm_starts_go_on_in_units(case, kind):
+    make, y = case
+    X = in_unit(ROWS[kind](), 2.0**10)
+    models = []
+    for rows in (X, in_unit(X, 2.0**6)):
+        model = fit(make(random_state=0, warm_start=True), rows, y)
+        model = pickle.loads(pickle.dumps(copy.deepcopy(model)))
+        models.append(stream(fit(model, rows, y), in_unit(rows, 1e3), y))
+    assert_in_unit(*models, 2.0**6, X)
+
+
+@each_kind
+def test_a_warm_start_makes_units_grow(kind):
+    X, y = in_unit(ROWS[kind](), 1e4), random_targets()
+    model = fit(FtrlClassifier(warm_start=True), X, y)
+    before = model._learner.units.size
+    for make in (copy.deepcopy, lambda model: copy.deepcopy(model).sparsify()):
+        later = fit(make(model), in_unit(X, 1e3), y)
+        assert np.all(later._learner.units.size > 10 * before)
+
+
+def test_sparsified_weights_are_those_of_the_units_of_x(case):
+    make, y = case
+    X = in_unit(random_rows(), 1e4)
+    model = fit(make(l1=0.1), X, y)
+    coef, raws = model.coef_, model._raw_predictions(X)
+    model.sparsify()
+    np.testing.assert_array_equal(model.coef_.toarray(), np.atleast_2d(coef))
+    np.testing.assert_allclose(model._raw_predictions(X), raws, rtol=1e-9, atol=1e-12)
+
+
+@each_form
+@pytest.mark.parametrize("loss", ["log_loss", "hinge"])
+def test_classes_that_come_later_are_learned_in_the_same_units(form, loss):
+    X, y, models = normal(120), random_targets(120, 4), []
+    for unit in (1.0, 2.0**6):
+        rows = form(in_unit(X, unit, 2))
+        known = y < 2
+        model = FtrlClassifier(loss).partial_fit(rows[known], y[known], classes=[0, 1])
+        for classes in (3, 4):
+            seen = y < classes
+            model.partial_fit(rows[seen], y[seen], classes=range(classes))
+        models.append(model)
+    one, other = models
+    np.testing.assert_array_equal(other.coef_[:, 2] * 2.0**6, one.coef_[:, 2])
+    np.testing.assert_array_equal(other._raw_predictions(rows), one._raw_predictions(form(X)))
+
+
+@each_way
+@each_kind
+def test_one_more_example_moves_the_log_odds_by_no_more_than_the_uncertainty_score(learn, kind):
+    X, y = in_unit(ROWS[kind](120), 1e4), random_targets(120)
+    model = learn(FtrlClassifier(), X[:100], y[:100])
+    bounds, before = model.uncertainty_score(X[100:]), model.decision_function(X[100:])
+    assert bounds.max() < 10.0
+    for k in range(20):
+        more = copy.deepcopy(model).partial_fit(X[100 + k : 101 + k], y[100 + k : 101 + k])
+        moved = abs(more.decision_function(X[100 + k : 101 + k])[0] - before[k])
+        assert moved <= bounds[k] * (1 + 1e-9)
+
+
+@each_way
+@each_kind
+def test_onnx_computes_with_weights_in_the_units_of_x(learn, kind):
+    skl2onnx, onnxruntime = map(pytest.importorskip, ["skl2onnx", "onnxruntime"])
+    importlib.import_module("sklearn_ftrl.onnx").register()
+    X = in_unit(np.asarray(numbers()) if kind == "dense" else random_rows().toarray(), 1e4)
+    model = learn(FtrlRegressor(), X, random_targets(n_classes=9))
+    graph = skl2onnx.to_onnx(model, X[:1])
+    [raws] = onnxruntime.InferenceSession(graph.SerializeToString()).run(None, {"X": X})
+    np.testing.assert_allclose(raws.ravel(), model.predict(X), rtol=1e-6, atol=1e-6)
+
+
+@each_way
+def test_skops_loads_units_if_it_trusts_what_is_exported(learn):
+    io = pytest.importorskip("skops.io")
+    X, y = in_unit(numbers(), 1e4), random_targets()
+    model = learn(FtrlClassifier(), X, y)
+    data = io.dumps(model)
+    assert "sklearn_ftrl._units.Units" in io.get_untrusted_types(data=data)
+    loaded = io.loads(data, trusted=SKOPS_TRUSTED)
+    assert_same_bits(loaded, model)
+    assert_same_bits(stream(loaded, X, y), stream(model, X, y))
+
+
+@pytest.mark.parametrize("form", [sparse.csr_array, sparse.csc_array, np.asfortranarray])
+@pytest.mark.parametrize("scoring", [None, "neg_log_loss"])
+def test_other_forms_of_an_array_are_validated_and_predicted_alike(form, scoring):
+    X, y = in_unit(numbers(90), 1e4), random_targets(90)
+    one, other = (
+        FtrlClassifier(random_state=0, scoring=scoring, max_iter=4).fit(
+            X[:60], y[:60], X_val=to(X[60:]), y_val=y[60:]
+        )
+        for to in (np.asarray, form)
+    )
+    np.testing.assert_allclose(other.validation_curve_, one.validation_curve_)
+    raws = one.decision_function(X)
+    np.testing.assert_allclose(one.decision_function(form(X)), raws, rtol=1e-9, atol=1e-12)
+    assert one.score(form(X), y) == one.score(X, y)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError])
+@pytest.mark.parametrize("calls", [1, 2, 5, 13])
+def test_a_fit_that_fails_in_any_epoch_leaves_a_model_about_0(monkeypatch, calls, error):
+    X, y = halves()
+    X[:, 3] += 1e6
+    learn, count = Learner.learn, iter(range(1, 100))
+
+    def fails(self, *args, **kwargs):
+        loss = learn(self, *args, **kwargs)
+        if next(count) == calls:
+            raise error
+        return loss
+
+    model = FtrlClassifier(max_iter=6, tol=0.0, n_iter_no_change=6, random_state=0)
+    monkeypatch.setattr(Learner, "learn", fails)
+    with pytest.raises(error):
+        model.fit(X[:1000], y[:1000])
+    monkeypatch.undo()
+    assert not model._learner.is_centered
+    assert model.score(X[1000:], y[1000:]) > 0.8
+    raws = model.decision_function(X)
+    np.testing.assert_allclose(model.decision_function(sparse.csr_array(X)), raws, rtol=1e-9)
+    dense, other = (
+        stream(copy.deepcopy(model), to(X[1000:1500]), y[1000:1500])
+        for to in (np.asarray, sparse.csr_array)
+    )
+    np.testing.assert_allclose(other.coef_, dense.coef_, rtol=1e-6)
+    assert dense.score(X[1500:], y[1500:]) > 0.8
+
+
+@pytest.mark.compiled
+def test_partial_fit_goes_on_from_a_fit_of_columns_far_from_0():
+    X, y = halves()
+    good = FtrlClassifier(random_state=0).fit(X[:1000], y[:1000])
+    far = FtrlClassifier(random_state=0).fit(X[:1000] + 1e5, y[:1000])
+    before = loss_of(good, X[1500:], y[1500:])
+    np.testing.assert_allclose(loss_of(far, X[1500:] + 1e5, y[1500:]), before, rtol=1e-3)
+    stream(far, X[1000:1020] + 1e5, y[1000:1020], size=1)
+    assert loss_of(far, X[1500:] + 1e5, y[1500:]) < 1.5 * before
+
+
+def test_a_weight_that_float32_cannot_hold_is_predicted_with_and_refused_as_an_attribute():
+    X, y = in_unit(numbers(), 1e-37).astype(np.float32), 1e4 * numbers()[:, COLUMN]
+    model = stream(FtrlRegressor(), X, y)
+    assert np.isfinite(model.predict(X)).all()
+    with pytest.raises(ValueError, match="too large for float32"):
+        _ = model.coef_
+    huge = stream(FtrlRegressor(), in_unit(numbers(), 1e30).astype(np.float32), y)
+    assert huge.n_[COLUMN] == np.inf
+    assert np.isfinite(huge.coef_).all()
