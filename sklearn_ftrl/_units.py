@@ -72,7 +72,7 @@ def find_units(batch, n_features, centered):
         some = order
         if order.size > SAMPLE:  # at random: rows may be sorted, or periodic
             some = np.random.default_rng(0).choice(order, SAMPLE, replace=False)
-        features, counts, centers, sizes = _columns(rows, some, n_features, centered)
+        features, counts, centers, sizes, constant = _columns(rows, some, n_features, centered)
         if not features.size:
             return None, 1.0
         typical = _median(sizes, counts)
@@ -81,11 +81,12 @@ def find_units(batch, n_features, centered):
             if large.size:
                 measured, _, *again = _columns(rows, order, n_features, centered, large)
                 others = ~np.isin(features, measured)
-                features, centers, sizes = (
-                    np.append(a[others], b)
-                    for a, b in zip([features, centers, sizes], [measured, *again], strict=True)
+                found = [features, centers, sizes, constant]
+                features, centers, sizes, constant = (
+                    np.append(a[others], b) for a, b in zip(found, [measured, *again], strict=True)
                 )
         sizes = sizes / typical
+        sizes[constant & (sizes < 1.0)] = 1.0  # other rows may differ from these by a lot
     sizes[(sizes >= 1.0 / STANDS_OUT) & (sizes <= STANDS_OUT)] = 1.0
     own = np.flatnonzero((sizes != 1.0) | (centers != 0.0))
     own = own[np.argsort(features[own])]
@@ -143,7 +144,7 @@ def sizes_of(units, features):
 
 
 def _columns(rows, order, n_features, centered, only=None):
-    """Return the features of these rows, or those asked for: counts, centers and sizes as well."""
+    """Return the features of these rows, or those asked for: counts, centers, sizes, constancy."""
     data, features = _numbers(rows, order, only)
     if only is not None:
         distinct, at = only, np.searchsorted(only, features)
@@ -161,7 +162,10 @@ def _columns(rows, order, n_features, centered, only=None):
         often = varies & (2 * counts > order.size)
         centers[often], sizes[often] = means[often], about[often]
     there = np.isfinite(sizes) & (sizes > 0.0)
-    return distinct[there], counts[there], centers[there], sizes[there]
+    means = np.bincount(at, data, distinct.size) / counts
+    about = np.sqrt(np.bincount(at, (data - means[at]) ** 2, distinct.size) / counts)
+    constant = (counts == order.size) & (about <= 1e-9 * np.abs(means))
+    return tuple(a[there] for a in (distinct, counts, centers, sizes, constant))
 
 
 def _numbers(rows, order, only=None):
