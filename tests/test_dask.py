@@ -387,6 +387,19 @@ def test_a_start_lost_with_a_worker_is_sent_again(client, monkeypatch):
     assert_same(model, by_hand(parts, 3, untrained()))
 
 
+def test_a_round_leaves_its_start_as_it_was(client, monkeypatch):
+    module = sys.modules["sklearn_ftrl.dask"]
+    a_round, starts = module._round, []
+
+    def recorded(client, start, groups):
+        starts.append(start)
+        return a_round(client, start, groups)
+
+    monkeypatch.setattr(module, "_round", recorded)
+    DaskFtrlClassifier(**NUMBERS).fit(*placed(client, [rows(seed) for seed in range(2)]))
+    assert [start.result().t_ for start in starts] == [0, 120, 240]
+
+
 @pytest.fixture
 def fitted(mortal):
     """Return a model that does not wait long for workers, and what it has learned."""
@@ -485,16 +498,23 @@ def pause(dask_worker):
     dask_worker.status = distributed.Status.paused
 
 
+def any_runs(dask_scheduler):
+    return bool(dask_scheduler.running)
+
+
 def test_workers_that_are_all_paused_in_a_round_are_an_error(no_workers, monkeypatch):
     module = sys.modules["sklearn_ftrl.dask"]
     a_round = module._round
 
-    def paused(client, *arguments):
+    def paused(client, start, groups):
+        start.result()  # a task that a worker has, and has not begun, waits there
         client.run(pause)
-        return a_round(client, *arguments)
+        while client.run_on_scheduler(any_runs):
+            time.sleep(0.05)
+        return a_round(client, start, groups)
 
     monkeypatch.setattr(module, "_round", paused)
-    model = DaskFtrlClassifier(**NUMBERS, client=no_workers, no_workers_timeout=0.2)
+    model = DaskFtrlClassifier(**NUMBERS, n_rounds=1, client=no_workers, no_workers_timeout=0.2)
     no_workers.cluster.scale(1)
     no_workers.wait_for_workers(1, timeout=60)
     with pytest.raises(TimeoutError, match="Partitions cannot be run, all of 3"):
