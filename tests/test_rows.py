@@ -148,6 +148,9 @@ def test_the_state_follows_the_float_type_of_the_first_rows(kind):
     assert model.coef_.dtype == np.float32
     double = partial_fit(partial_fit(estimator(), X, y), X.astype(np.float32), y)
     assert double.coef_.dtype == np.float64
+    for form in (sparse.csr_array, sparse.csr_array.toarray):
+        raws = [model._raw_predictions(form(rows)) for rows in (X, X.astype(np.float32))]
+        np.testing.assert_array_equal(*raws)
     np.testing.assert_allclose(model.coef_, double.coef_, rtol=1e-4, atol=1e-5)
 
 
