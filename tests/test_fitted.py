@@ -198,7 +198,7 @@ def test_a_saved_model_goes_on_to_the_same_bits(copied, kind):
 def test_a_model_mapped_from_a_file_goes_on_learning(kind, tmp_path):
     estimator, y = kind
     X = random_rows()
-    model = partial_fit(estimator(), X, y)
+    model = partial_fit(estimator(**NUMBERS), X, y)
     joblib.dump(model, tmp_path / "model")
     mapped = joblib.load(tmp_path / "model", mmap_mode="r")
     np.testing.assert_array_equal(mapped.predict(X), model.predict(X))
@@ -261,3 +261,35 @@ def test_weights_are_set_by_coef_init_and_say_so():
     for name in ["coef_", "intercept_"]:
         with pytest.raises(AttributeError, match="coef_init"):
             setattr(model, name, np.ones(12))
+
+
+def falling(steps):
+    return 0.5 / np.sqrt(1.0 + steps)
+
+
+def test_a_sparsified_model_knows_the_rate_of_its_last_step():
+    model = FtrlClassifier(learning_rate=falling, beta=1.0)
+    model.partial_fit(random_rows(), random_targets(), classes=[0, 1])
+    rate = model.learning_rate_
+    assert model.sparsify().learning_rate_ == rate == falling(59)
+
+
+def test_a_row_that_is_refused_leaves_the_rate_of_the_row_before():
+    X, y = random_rows().toarray(), random_targets()
+    X[30] = 1e200
+    model = FtrlClassifier(learning_rate=falling, beta=1.0)
+    with pytest.raises(ValueError, match="row 30"):
+        model.partial_fit(X, y, classes=[0, 1])
+    assert (model.t_, model.learning_rate_) == (30, falling(29))
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_a_sparsified_model_predicts_a_row_without_all_weights(n_classes, monkeypatch):
+    model = FtrlClassifier(**NUMBERS).fit(random_rows(), random_targets(n_classes=n_classes))
+    coef, intercept = model.coef_, model.intercept_
+    model.sparsify()
+    monkeypatch.setattr(type(model._learner), "weights", None)
+    for feature in (0, 11):
+        X = sparse.csr_array(([2.0], ([0], [feature])), shape=(1, 12))
+        expected = 2.0 * coef[:, feature] + intercept
+        np.testing.assert_allclose(np.ravel(model.decision_function(X)), expected)

@@ -679,3 +679,41 @@ def test_callbacks_reach_the_model_in_a_search():
     search = GridSearchCV(pipeline, {"ftrlclassifier__l1": [0, 1]}, cv=2, refit=False)
     search.fit(random_rows(), random_targets())
     assert len(watcher.models) == 4 * 3
+
+
+# What counts as a gain, and what a judge gets
+
+
+@pytest.mark.parametrize(
+    ("scores", "tol"), [([0.5] * 4, 0.0), ([0.9, 0.901, 0.902, 0.903], 0.01)], ids=["equal", "tol"]
+)
+def test_an_epoch_that_gains_no_more_than_tol_is_not_the_best(scores, tol):
+    curve = iter(scores)
+    params = {"scoring": lambda *_: next(curve), "early_stopping": True, "n_iter_no_change": 9}
+    assert FtrlClassifier(max_iter=4, tol=tol, **params).fit(*noisy()).best_iter_ == 1
+
+
+def test_a_scorer_gets_the_weights_of_the_rows_held_out():
+    X, y = noisy()
+    seen = []
+
+    def scorer(model, X, y, sample_weight=None):
+        seen.append((len(y), sample_weight))
+        return 0.5
+
+    FtrlClassifier(scoring=scorer, early_stopping=True, **FEW).fit(X, y, np.arange(1.0, 201.0))
+    n_rows, weights = seen[0]
+    assert n_rows == weights.size == 20
+    assert np.unique(weights).size == 20
+
+
+def test_a_refit_of_one_epoch_is_the_mean_over_all_of_it():
+    X, y = noisy()
+    models = []
+    for given in ({}, {"X_val": X, "y_val": y}):
+        curve = iter([3.0, 2.0, 1.0])
+        params = {"scoring": lambda *_, curve=curve: next(curve), "early_stopping": True}
+        model = FtrlClassifier(shuffle=False, max_iter=3, **params, **NUMBERS)
+        models.append(model.fit(X, y, **given))
+    assert [model.best_iter_ for model in models] == [1, 1]
+    np.testing.assert_array_equal(models[0].coef_, models[1].coef_)
