@@ -16,7 +16,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.linear_model import SGDClassifier
 
-from sklearn_ftrl import FtrlClassifier, _base
+from sklearn_ftrl import FtrlClassifier, _learner
 
 from . import pipelines, plain, works
 from .contestants import AT_MOST, CONTESTANTS, FTRL, OURS, MissingError
@@ -248,7 +248,7 @@ def overhead(quick, repeats):
 
 def _call_and_kernel(model, work):
     """Return the seconds of a partial_fit, and those of the kernel in it."""
-    kernel, seconds = _base.learn_few, []
+    kernel, seconds = _learner.learn_few, []
 
     def timed_kernel(*arguments):
         start = perf_counter()
@@ -256,7 +256,7 @@ def _call_and_kernel(model, work):
         seconds.append(perf_counter() - start)
         return result
 
-    with mock.patch.object(_base, "learn_few", timed_kernel):
+    with mock.patch.object(_learner, "learn_few", timed_kernel):
         total = timed(lambda: model.partial_fit(work.X, work.y))
     return total, sum(seconds)
 
