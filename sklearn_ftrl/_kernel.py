@@ -28,6 +28,7 @@ NEAR_WIDE = 4  # while averaging, when they are twice as many
 FAR = 8  # rows between the fetch of a row's own numbers and its turn
 FEW = 10  # outputs: of more, a row's buffers crowd the nearest cache
 POSITIVE = 2**60 - 1  # j & POSITIVE is j, and tells the compiler that j is no negative index
+LEAST = 1e-300  # a norm that may be divided by: plain Python refuses 0
 LARGEST, LARGEST_FLOAT32 = 1e300, 1e38  # z that a state may hold, and n
 
 # Sums may be reordered and fused, as vector code needs; NaN and inf keep their meaning.
@@ -449,8 +450,12 @@ def clip_factors(gradient, square, fit_intercept, clip):
         return 1.0, 1.0
     coef_norm = gradient * math.sqrt(square)
     if clip.norm < np.inf:
-        return min(1.0, clip.norm / coef_norm), min(1.0, clip.norm / gradient)
-    factor = clip.global_norm / math.hypot(coef_norm, gradient if fit_intercept else 0.0)
+        return (
+            min(1.0, clip.norm / max(coef_norm, LEAST)),
+            min(1.0, clip.norm / max(gradient, LEAST)),
+        )
+    norm = math.hypot(coef_norm, gradient if fit_intercept else 0.0)
+    factor = clip.global_norm / max(norm, LEAST)
     return min(1.0, factor), min(1.0, factor)
 
 
