@@ -519,7 +519,8 @@ class Averaging(Learner):
 
     def learn(self, batch, raws=None, n_threads=1):
         """Make one pass, over whose last part the mean is; return its loss."""
-        self.begin = self.t - self.start + int(self.skip * batch.order.size)
+        skipped = max(1, int(self.skip * batch.order.size)) if self.skip else 0  # not the start
+        self.begin = self.t - self.start + skipped
         return super().learn(batch, n_threads=1 if self.skip else n_threads)
 
     def _average(self):

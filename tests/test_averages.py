@@ -509,3 +509,9 @@ def test_an_error_before_the_first_step_of_an_epoch_leaves_the_last_iterate():
     assert model.t_ == 120
     assert type(model._learner) is Learner
     assert_mean(model, states(expected), tolerance=1e-13)
+
+
+def test_an_only_epoch_of_one_row_gives_what_it_has_learned():
+    params = {**NUMBERS, "max_iter": 1, "tol": None}
+    mean, last = (FtrlRegressor(average=a, **params).fit([[1.0]], [1.0]) for a in (True, False))
+    assert mean.coef_[0] == last.coef_[0] > 0
