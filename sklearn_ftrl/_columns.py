@@ -42,7 +42,7 @@ class Column(NamedTuple):
 
     def check_kind(self, fitted, table):
         """Raise if the column is of another kind in the table than in fit."""
-        if self.kind == fitted or None in (self.kind, fitted):
+        if fitted in (None, self.kind):
             return
         values = table.column(self.name)
         if is_missing(values):

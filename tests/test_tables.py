@@ -10,6 +10,8 @@ import pytest
 from oracle import assert_equal, mixed_columns
 from scipy import sparse
 
+from sklearn_ftrl import _tables
+from sklearn_ftrl._columns import Column
 from sklearn_ftrl.preprocessing import ColumnHasher
 
 pa = pytest.importorskip("pyarrow")
@@ -145,6 +147,21 @@ def test_a_dictionary_may_have_nulls_and_more_values_than_rows():
     assert_equal(hasher.transform({"a": column}), hasher.transform({"a": [None, "4", None, "4"]}))
 
 
+def test_a_dictionary_of_more_values_than_rows_is_not_hashed(monkeypatch):
+    monkeypatch.setattr(Column, "hashes_of", None)
+    column = pa.array(list("abcdefgh")).dictionary_encode()[2:4]
+    X = ColumnHasher().transform({"a": column})
+    assert_equal(X, ColumnHasher().transform({"a": ["c", "d"]}))
+
+
+def test_the_values_of_a_dictionary_are_named_row_by_row():
+    table = {"a": pa.DictionaryArray.from_arrays(pa.array([2, 0, 2, None]), ["x", "y", "z"])}
+    hasher = ColumnHasher()
+    X = hasher.transform(table)
+    names = hasher.inverse_index(table, X.indices[[0, 1, 3]])
+    assert list(names.values()) == [["a=z"], ["a=x"], ["a=<missing>"]]
+
+
 def test_an_enum_may_have_more_values_than_rows():
     column = pl.Series(["x1", "x2"], dtype=pl.Enum([f"x{i}" for i in range(100)]))
     rows = ColumnHasher().transform(pl.DataFrame({"a": column}))
@@ -161,6 +178,13 @@ def test_ids_beyond_2_to_the_63_may_be_integers_of_python():
     ids = np.array([2**63 + 5, 1, 2**64 - 1], np.uint64)
     expected = ColumnHasher().transform({"a": ids})
     assert_equal(ColumnHasher().transform({"a": ids.tolist()}), expected)
+
+
+def test_ids_beyond_2_to_the_63_are_spelled_without_a_loop(monkeypatch):
+    monkeypatch.setattr(_tables, "_text", None)
+    ids = np.array([2**63 + 5, 1, 2**64 - 1], np.uint64)
+    X = ColumnHasher().transform({"a": ids})
+    assert_equal(X, ColumnHasher().transform({"a": ids.astype(str)}))
 
 
 def test_chunks_may_have_dictionaries_of_their_own():
