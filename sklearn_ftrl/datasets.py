@@ -186,7 +186,7 @@ class _Log(NamedTuple):
         for j, cardinality in enumerate(self.cardinalities):
             u = self.uniform(IDS, j, start, n)
             rank = np.floor(np.exp(u * np.log(cardinality + 1.0)))  # P(k) = log(1 + 1/k) / log(..)
-            ids.append(np.minimum(rank, cardinality).astype(np.uint64) - np.uint64(1))
+            ids.append(rank.astype(np.uint64) - np.uint64(1))
         counts = [
             np.exp(1.0 + 1.5 * ndtri(self.uniform(COUNTS, j, start, n))).astype(np.int64)
             for j in range(self.n_counts)

@@ -231,7 +231,9 @@ OTHERS = {
     "l1": lambda: fitted(l1=1.0),
     "initial_accumulator_value": lambda: fitted(initial_accumulator_value=0.1),
     "fit_intercept": lambda: fitted(fit_intercept=False),
+    "clipvalue": lambda: fitted(clipvalue=5.0),
     "clipnorm": lambda: fitted(clipnorm=5.0),
+    "global_clipnorm": lambda: fitted(global_clipnorm=5.0),
     "shapes": lambda: FtrlClassifier(**NUMBERS).partial_fit([[1.0]], [1], classes=[0, 1]),
     "dtypes": lambda: FtrlClassifier(**NUMBERS, **FEW).fit(
         random_rows(dtype=np.float32), random_targets()
@@ -257,8 +259,6 @@ def test_models_that_do_not_fit_together_are_refused(what, as_start):
             "l1 of the intercept",
             [FtrlRegressor(l1=1.0, penalize_intercept=p, **NUMBERS) for p in (False, True)],
         ),
-        ("clipvalue", [FtrlRegressor(clipvalue=c, **NUMBERS) for c in (None, 5.0)]),
-        ("global_clipnorm", [FtrlRegressor(global_clipnorm=c, **NUMBERS) for c in (4.0, 5.0)]),
     ],
 )
 def test_parts_of_other_parameters_are_refused(what, models):
