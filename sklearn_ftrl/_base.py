@@ -1,24 +1,15 @@
 """What both estimators share of scikit-learn: parameters, fit and partial_fit, predictions."""
 
 import copy
-import operator
-from numbers import Integral, Real
-from typing import ClassVar
 
 import numpy as np
-from joblib import effective_n_jobs
-from sklearn import get_config
 from sklearn.base import _fit_context
-from sklearn.metrics import get_scorer_names
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions
 
 from . import _passes, _rows
-from ._auto import UNKNOWN, Scales, enough, find_scales
-from ._fitted import FittedFtrl
-from ._kernel import Clip, Prox
-from ._learner import Learner, Numbers, Weights
-from ._units import grown
+from ._auto import enough
+from ._learner import Learner, Weights
+from ._parameters import ParametrizedFtrl
 
 try:
     from sklearn.callback import CallbackSupportMixin
@@ -41,7 +32,7 @@ except ImportError:  # scikit-learn below 1.9
 HISTORY = ("n_iter_", "best_iter_", "loss_curve_", "validation_curve_", "progressive_loss_")
 
 
-class BaseFtrl(CallbackSupportMixin, FittedFtrl):
+class BaseFtrl(CallbackSupportMixin, ParametrizedFtrl):
     """What FtrlClassifier and FtrlRegressor have in common.
 
     A subclass knows its losses (``_loss``), outputs (``_n_outputs``) and weights (``_weigh``),
@@ -49,41 +40,6 @@ class BaseFtrl(CallbackSupportMixin, FittedFtrl):
     (``_target_scales``), and gives arrays of shape (n_outputs, n_features) their public shape
     (``_shaped``).
     """
-
-    _parameter_constraints: ClassVar[dict] = {
-        "learning_rate": [
-            StrOptions({"auto"}),
-            Interval(Real, 0, None, closed="neither"),
-            callable,
-        ],
-        "learning_rate_power": [Interval(Real, None, 0, closed="right")],
-        "initial_accumulator_value": [Interval(Real, 0, None, closed="left")],
-        "beta": [StrOptions({"auto"}), Interval(Real, 0, None, closed="left")],
-        "l1": [Interval(Real, 0, None, closed="left")],
-        "l2": [Interval(Real, 0, None, closed="left")],
-        "l2_shrinkage": [Interval(Real, 0, None, closed="left")],
-        "clipvalue": [Interval(Real, 0, None, closed="neither"), None],
-        "clipnorm": [Interval(Real, 0, None, closed="neither"), None],
-        "global_clipnorm": [Interval(Real, 0, None, closed="neither"), None],
-        "fit_intercept": ["boolean"],
-        "penalize_intercept": ["boolean"],
-        "average": ["boolean"],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
-        "tol": [Interval(Real, 0, None, closed="left"), None],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
-        "early_stopping": ["boolean", StrOptions({"auto"})],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "scoring": [StrOptions(set(get_scorer_names())), callable, None],
-        "shuffle": ["boolean"],
-        "n_jobs": [
-            Interval(Integral, 1, None, closed="left"),
-            Interval(Integral, None, -1, closed="right"),
-            None,
-        ],
-        "warm_start": ["boolean"],
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
-    }
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -161,33 +117,20 @@ class BaseFtrl(CallbackSupportMixin, FittedFtrl):
                 "Sample weights must contain at least one non-zero number (class_weight "
                 "counts as well)."
             )
-        learner = draft._ready(before, batch, coef_init, intercept_init)
-        draft._learner = learner
-        batches, judge, held_out = [batch], None, None
+        draft._learner = learner = draft._ready(before, batch, coef_init, intercept_init)
         if any(given is not None for given in (X_val, y_val, sample_weight_val)):
-            given = draft._validation(X_val, y_val, sample_weight_val)
-            judge = _passes.mean_loss(self, given)
-            if self.scoring is not None:
-                judge = _passes.score(self, X_val, self._as_y(y_val), given.weights)
+            batches, judge = [batch], draft._judge(X_val, y_val, sample_weight_val)
+            may_refit = False
         else:
-            held_out = _passes.judges(self, batch)
-        if held_out == "halves":
-            batches, judge = _passes.halve(self, batch, sample_weight, random_state)
-        elif held_out == "part":
-            classes = getattr(draft, "classes_", None)
-            learned, judge = _passes.hold_out(
-                self, batch, X, self._as_y(y), sample_weight, random_state, classes
-            )
-            batches = [learned]
-        learners = [learner, *(learner.copy() for _ in batches[1:])]
+            batches, judge = _passes.held_out(draft, batch, X, y, sample_weight, random_state)
+        parts = [(learner.copy() if k else learner, part) for k, part in enumerate(batches)]
         for name in [*HISTORY, "_first_rows"]:
             vars(draft).pop(name, None)
         self.__dict__ = vars(draft)
-        parts = list(zip(learners, batches, strict=True))
         try:
             passes = _passes.Passes(self, parts, judge, random_state, max_iter, self.tol)
             stopped = self._make(passes, task, told)
-            if held_out and may_refit and not stopped:
+            if judge and may_refit and not stopped:
                 self._refit(batch, random_state, task, told, coef_init, intercept_init)
         finally:
             self._settle(batch)
@@ -317,8 +260,8 @@ class BaseFtrl(CallbackSupportMixin, FittedFtrl):
         y = y if y is None else self._as_y(y)
         return _rows.check_rows(self, X, y, sample_weight, dtype=dtype, reset=reset)
 
-    def _validation(self, X, y, sample_weight):
-        """Return rows of the caller's for early stopping, as the kernel takes them."""
+    def _judge(self, X, y, sample_weight):
+        """Return a function that judges a model by the caller's rows for early stopping."""
         if X is None or y is None:
             raise ValueError(
                 "X_val and y_val must be given together, and sample_weight_val with both."
@@ -326,141 +269,14 @@ class BaseFtrl(CallbackSupportMixin, FittedFtrl):
         if not self.early_stopping:
             raise ValueError("X_val is for early stopping, and early_stopping is False.")
         try:
-            X, y, weights = self._check(X, y, sample_weight, self._learner.dtype, reset=False)
+            rows, y, weights = self._check(X, y, sample_weight, self._learner.dtype, reset=False)
             targets = self._encode(y, False)
             _rows.check_sum(weights)
-            batch = _rows.batch(X, targets, weights, self)
+            batch = _rows.batch(rows, targets, weights, self)
         except (ValueError, TypeError) as error:
             raise type(error)(f"In X_val, y_val or sample_weight_val: {error}") from error
         if not batch.order.size:
             raise ValueError("sample_weight_val must contain at least one non-zero number.")
-        return batch
-
-    def _ready(self, before, batch, coef_init=None, intercept_init=None):
-        """Return the learner with the parameters of now, ready to learn the first of these rows."""
-        scales = None if before is None else before.scales
-        by_column = self.learning_rate == "auto" and scales is not None
-        finds = self._uses_auto() if scales is None else by_column and scales.typical == np.inf
-        if finds:
-            scales = self._find_scales(batch, centered=not isinstance(before, Learner))
-        if before is not None:
-            scales = self._with_units_of_now(scales, batch)
-        if isinstance(before, Learner):
-            if scales is not None and scales.units is not before.units:
-                keep_weights = finds or self.learning_rate != "auto"
-                before = before.with_units(scales, keep_weights)
-            learner = before.with_numbers(self._numbers(scales), scales)
-        else:
-            learner = self._new_learner(batch.rows.data.dtype, scales)
-        self._start_from(learner, coef_init, intercept_init)
-        learner.rates(batch.order.size)  # a schedule that fails does so before a row is learned
-        return learner
-
-    def _with_units_of_now(self, scales, batch):
-        """Return scales whose units have grown with these rows, or are 1 for explicit numbers."""
-        if scales is None:
-            return None
-        if self.learning_rate != "auto":  # numbers are for all columns
-            return scales._replace(units=None, typical=np.inf)
-        units = grown(scales.units, scales.typical, batch, self.n_features_in_)
-        return scales._replace(units=units)
-
-    def _settle(self, batch):
-        """Let the intercept take what columns were measured from, and a mean count be right."""
-        learner = self._learner
-        if self.loss == "poisson" and self.average and self.fit_intercept:
-            learner.balance(batch)
-        if learner.is_centered:
-            scales = self._find_scales(batch)
-            learner = learner.with_units(scales, keep_weights=True)
-            self._learner = learner.with_numbers(self._numbers(scales), scales)
-
-    def _blank(self, learner):
-        """Return a learner like this one that has learned nothing."""
-        return self._new_learner(learner.dtype, learner.scales)
-
-    def _new_learner(self, dtype, scales):
-        """Return a learner that has learned nothing."""
-        return Learner.new(
-            self.n_features_in_,
-            self._n_outputs(),
-            dtype,
-            self.initial_accumulator_value,
-            self._numbers(scales),
-            scales,
-        )
-
-    def _start_from(self, learner, coef_init=None, intercept_init=None):
-        """Give a learner weights to start from: these, or the intercepts that "auto" has found."""
-        n_outputs, n_features = learner.shape
-        starts = self.learning_rate == "auto" and self.fit_intercept and learner.t == 0
-        if starts and learner.scales and learner.scales.intercept is not None:
-            learner.set_intercepts(learner.scales.intercept)
-        if coef_init is not None:
-            learner.set_weights(_rows.check_init(coef_init, "coef_init", (n_outputs, n_features)))
-        if intercept_init is not None:
-            init = _rows.check_init(intercept_init, "intercept_init", (n_outputs,))
-            learner.set_intercepts(init)
-
-    def _uses_auto(self):
-        return "auto" in (self.learning_rate, self.beta)
-
-    def _find_scales(self, batch, centered=False):
-        """Return what "auto" stands for by these rows."""
-        return find_scales(
-            batch,
-            self.n_features_in_,
-            self._target_scales,
-            power=-2.0 * self.learning_rate_power,
-            fit_intercept=self.fit_intercept,
-            by_largest=self.loss == "poisson",
-            by_column=self.learning_rate == "auto",
-            centered=centered and self.fit_intercept,
-        )
-
-    def _waits_for_rows(self):
-        """Return whether more rows may change what "auto" stands for."""
-        return self._uses_auto() and (self._learner.scales is None or hasattr(self, "_first_rows"))
-
-    def _numbers(self, scales: Scales | None) -> Numbers:
-        """Return what to learn with: set_params acts at the next fit or partial_fit."""
-        scales = scales or UNKNOWN
-        rate, beta, intercept_rate, intercept_beta = self.learning_rate, self.beta, 1.0, self.beta
-        if self.learning_rate == "auto":
-            rate, intercept_rate = scales.rate, scales.intercept_rate
-        if self.beta == "auto":
-            beta = scales.beta
-        if self.beta == "auto" or (self.beta == 0 and self.learning_rate == "auto"):
-            intercept_beta = scales.intercept_beta  # of 0, it could not start from a weight
-        l1, l2, l2_shrinkage = map(float, (self.l1, self.l2, self.l2_shrinkage))
-        power = None if self.learning_rate_power == -0.5 else -2.0 * self.learning_rate_power
-        prox = Prox(1.0, float(beta), l1, l2, l2_shrinkage or None, power)
-        intercept_prox = prox._replace(rate=intercept_rate, beta=float(intercept_beta))
-        if not self.penalize_intercept:
-            intercept_prox = intercept_prox._replace(l1=0.0, l2=0.0, l2_shrinkage=None)
-        clips = [self.clipvalue, self.clipnorm, self.global_clipnorm]
-        clip = Clip(*(float(c or np.inf) for c in clips)) if any(clips) else None
-        rate = rate if callable(rate) else float(rate)
-        return Numbers(self._loss(), rate, prox, intercept_prox, clip, bool(self.fit_intercept))
-
-    def _validate_params(self):
-        if get_config()["skip_parameter_validation"]:
-            return
-        params = [getattr(self, name) for name in self._parameter_constraints]
-        if "_valid_params" in vars(self) and all(map(operator.is_, params, self._valid_params)):
-            return  # a stream of small batches would spend most of its time here
-        super()._validate_params()
-        given = [
-            name
-            for name in ("clipvalue", "clipnorm", "global_clipnorm")
-            if getattr(self, name) is not None
-        ]
-        if len(given) > 1:
-            raise ValueError(f"At most one of {' and '.join(given)} may be given.")
-        self._valid_params = params
-
-    def _n_threads(self):
-        """Return how many threads may learn or predict at the same time."""
-        if self.n_jobs is None:  # 1 under joblib.parallel_config too: the same bits every time
-            return 1
-        return effective_n_jobs(self.n_jobs)
+        if self.scoring is None:
+            return _passes.mean_loss(self, batch)
+        return _passes.score(self, X, y, weights)

@@ -10,7 +10,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import assert_all_finite, check_consistent_length, get_tags, indexable
 from sklearn.utils.multiclass import unique_labels
 
-from ._classifier import as_labels, distinct, named
+from ._labels import as_labels, distinct, named
 from ._regressor import as_targets
 
 

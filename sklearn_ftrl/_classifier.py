@@ -1,9 +1,5 @@
 """FtrlClassifier."""
 
-from collections.abc import Sequence
-from contextlib import suppress
-from datetime import datetime
-from numbers import Real
 from typing import ClassVar
 
 import numpy as np
@@ -12,15 +8,14 @@ from scipy.special import log_expit, log_softmax, logsumexp, softmax
 from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import check_classification_targets
 
 from . import _rows
 from ._base import BaseFtrl
 from ._fitted import LOSS_NAMES
 from ._kernel import CLASSIFIER_LOSSES, Loss
+from ._labels import all_of, as_labels, factors_of, index_of, one_a_row, superset
 
 SOFTMAX = 2.0  # the rate of the joint loss of many classes by that of two
-NUMBERS = (bool, int, float, np.bool, np.integer, np.floating)
 
 
 def _gives_probabilities(estimator):
@@ -37,120 +32,6 @@ def _bounds_log_odds(estimator):
     if loss != "log_loss" or len(getattr(estimator, "classes_", [0, 1])) != 2:
         raise AttributeError("uncertainty_score is for the log loss of two classes.")
     return True
-
-
-def as_labels(y, name="y"):
-    """Return labels as an array without missing ones; objects that are numbers as numbers."""
-    # Of a list, numpy would make texts where NaN or numbers stand beside texts.
-    is_array = hasattr(y, "__array__")
-    labels = np.asarray(y, None if is_array else object)
-    if labels.ndim == 0:  # None or a sparse matrix: for scikit-learn to refuse
-        return y
-    types = set(map(type, labels.ravel())) if labels.dtype == object else set()
-    if types <= {str, int, bool}:
-        missing = labels != labels
-    else:
-        missing = np.frompyfunc(_is_missing, 1, 1)(labels).astype(bool)
-    if missing.any():
-        label = labels[missing][0]
-        raise ValueError(
-            f"Input {name} contains {'NaN' if isinstance(label, Real) else label}. Leave out rows "
-            "whose label is missing."
-        )
-    if types == {str} and not is_array:
-        labels = labels.astype(str)
-    elif types and all(issubclass(each, NUMBERS) for each in types):
-        with suppress(OverflowError):  # integers of more than 64 bits stay objects
-            labels = labels.astype(np.result_type(*types))
-    return labels
-
-
-def _is_missing(label):
-    try:
-        return label is None or bool(label != label)
-    except TypeError:  # NA of pandas says neither yes nor no
-        return True
-
-
-def distinct(y):
-    """Return the labels in y, sorted; raise scikit-learn's error for what is no label."""
-    try:
-        labels = np.unique(y)
-    except TypeError as error:
-        types = sorted({type(label).__name__ for label in y.tolist()})
-        raise ValueError(
-            f"y has labels of the types {types}, and they must be of one type that can be sorted."
-        ) from error
-    # Of objects, scikit-learn knows texts alone, and says what to do with sequences.
-    if labels.dtype != object or all(isinstance(label, Sequence) for label in labels[:1]):
-        # A look at all labels is slow, but it warns of too many classes.
-        check_classification_targets(y if labels.size > 20 else labels)
-    return labels
-
-
-def named(classes):
-    """Return the labels that the caller has named, sorted."""
-    try:
-        return np.unique(as_labels(classes, "classes"))
-    except TypeError as error:
-        raise TypeError(f"classes={classes!r} must be labels of one type.") from error
-
-
-def index_of(y, classes):
-    """Return the index of each label in classes."""
-    try:
-        if classes.size == 2:
-            index = (y == classes[1]).astype(np.int8)
-            unseen = y[(index == 0) & (y != classes[0])]
-        else:
-            index = np.searchsorted(classes, y)
-            index[index == classes.size] = 0
-            unseen = y[classes[index] != y]
-    except TypeError:  # labels that cannot be compared, as strings and numbers
-        unseen = y
-    if unseen.size:
-        known = classes.tolist()
-        unseen = {repr(label): label for label in unseen.tolist() if label not in known}
-        raise ValueError(
-            f"y contains previously unseen labels: {list(unseen.values())[:5]} are not among "
-            f"classes_, {classes!r}. partial_fit(X, y, classes=...) with all labels, old and new, "
-            "lets a model learn more of them."
-        )
-    return index
-
-
-def factors_of(class_weight, classes, targets, sample_weight):
-    """Return the weight of each class."""
-    if class_weight == "balanced":
-        of_class = np.bincount(targets, sample_weight, classes.size)
-        equal = sample_weight.sum() / classes.size
-        return np.divide(equal, of_class, out=of_class, where=of_class > 0)
-    factors, has_key, strangers = np.ones(classes.size), np.zeros(classes.size, bool), []
-    index = {label: i for i, label in enumerate(classes)}
-    for key, weight in class_weight.items():
-        at = [index[key]] if key in index else [i for a, i in index.items() if _equal(key, a)]
-        factors[at], has_key[at] = weight, True
-        if not at:
-            strangers.append(key)
-    if strangers and not has_key.all():
-        raise ValueError(
-            f"class_weight has keys that are no classes, {strangers}, and no key for the classes "
-            f"{classes[~has_key].tolist()}."
-        )
-    return factors
-
-
-def _equal(key, label):
-    """Return whether a key is a label; equal ones may differ in their hash, as float32's."""
-    try:
-        return bool(_moment(key) == _moment(label))
-    except (OverflowError, TypeError, ValueError):  # huge numbers, NA, a tuple beside a number
-        return False
-
-
-def _moment(label):
-    """Return what numpy compares rightly with its nanoseconds, if the label is a datetime."""
-    return np.datetime64(label) if type(label) is datetime and label.tzinfo is None else label
 
 
 def _modified_huber_proba(raw):
@@ -677,36 +558,14 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
         return array
 
     def _as_y(self, y):
-        """Return labels as an array; objects that are numbers as numbers."""
-        y = as_labels(y)
-        if np.ndim(y) > 1 and np.shape(y)[1] > 1:
-            raise ValueError(
-                f"y should be a 1d array, got an array of shape {np.shape(y)} instead. Of one-hot "
-                "columns, pass the labels: np.argmax(y, axis=1). For rows of several labels there "
-                "is MultiOutputClassifier."
-            )
-        return y
+        return one_a_row(as_labels(y))
 
     def _encode(self, y, fresh, classes=None):
         """Learn the labels or check them; return the index of each."""
         if fresh:
-            self.classes_ = distinct(y) if classes is None else named(classes)
-            if self.classes_.size < 2:
-                where = "y" if classes is None else "classes"
-                raise ValueError(
-                    "The number of classes has to be greater than one; got "
-                    f"{self.classes_.size} class in {where}, {self.classes_.tolist()}. Where the "
-                    "others are yet to come, name them all: partial_fit(X, y, classes=...)."
-                )
+            self.classes_ = all_of(y, classes)
         elif classes is not None:
-            labels = named(classes)
-            left_out = np.setdiff1d(self.classes_, labels).tolist()
-            if left_out:
-                raise ValueError(
-                    f"classes={classes!r} leave out {left_out}, which the model knows. A model may "
-                    "learn more labels, not fewer."
-                )
-            self.classes_ = labels if labels.size > self.classes_.size else self.classes_
+            self.classes_ = superset(classes, self.classes_)
         return index_of(y, self.classes_)
 
     def _grown(self, learner, classes):
@@ -738,6 +597,4 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
         if self.class_weight is None:
             return sample_weight
         factors = factors_of(self.class_weight, self.classes_, targets, sample_weight)
-        if not (np.isfinite(factors).all() and factors.min() >= 0):
-            raise ValueError("The values of class_weight must be finite and 0 or more.")
         return sample_weight * factors[targets]

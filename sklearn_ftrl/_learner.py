@@ -2,13 +2,12 @@
 
 import copy
 import itertools
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import sparse
 
-from . import _state
+from . import _state, _threads
 from ._kernel import (
     FEW,
     ROOT_N,
@@ -26,7 +25,6 @@ from ._units import cut, features_of, sizes_of
 
 # A running kernel does not hear Ctrl-C: weights learned between two looks, about 0.1 s.
 BLOCK = 2**23
-WORK_OF_A_THREAD = 2**18  # weights, some milliseconds: less does not pay for a thread's start
 MERGE_COST = 4  # weights learned in the time in which one is merged
 NOTHING = _state.read_only(np.empty(0))  # in the place of targets and weights
 
@@ -278,12 +276,12 @@ class Learner:
                     learned[k],
                 )
                 for k, (part, (a, b)) in enumerate(
-                    zip(parts, _split(block.size, n_threads), strict=True)
+                    zip(parts, _threads.split(block.size, n_threads), strict=True)
                 )
             ]
             done = n_threads == 1
             try:
-                results = _in_threads(Learner._pass, calls)
+                results = _threads.in_threads(Learner._pass, calls)
                 done = done or all(failed < 0 for _, failed in results)
             finally:  # Ctrl-C is raised when the rows are learned
                 if done:
@@ -313,7 +311,7 @@ class Learner:
         block = min(work, most * BLOCK)
         if block < most * MERGE_COST * self.state.shape[0] * self.state.shape[2]:
             return 1
-        return _n_threads(most, work)
+        return _threads.how_many(most, work)
 
     def _parts(self, n_parts):
         """Return copies of this model that learn apart, and their states as one array each."""
@@ -332,9 +330,9 @@ class Learner:
         numbers, average, n_features = self.numbers, self._average(), self.state.shape[0]
         calls = [
             (self.state, states, a, b, alpha, numbers.prox, average, steps, False)
-            for a, b in _split(n_features, len(steps))
+            for a, b in _threads.split(n_features, len(steps))
         ]
-        _in_threads(merge_parts, calls)
+        _threads.in_threads(merge_parts, calls)
         prox = numbers.intercept_prox
         merge_parts(self.intercept_state, intercepts, 0, 1, alpha, prox, average, steps, True)
 
@@ -578,8 +576,8 @@ def finite(weights, dtype):
 def _product(rows, order, weights, intercepts, n_threads):
     """Return the rows in this order times the weights, plus the intercepts."""
     raws = np.full((order.size, intercepts.size), intercepts)
-    parts = _split(order.size, _n_threads(n_threads, rows.data.size * raws.shape[1]))
-    _in_threads(multiply, [(rows, order[a:b], weights, raws[a:b]) for a, b in parts])
+    parts = _threads.split(order.size, _threads.how_many(n_threads, rows.data.size * raws.shape[1]))
+    _threads.in_threads(multiply, [(rows, order[a:b], weights, raws[a:b]) for a, b in parts])
     return raws
 
 
@@ -592,21 +590,3 @@ def _look_up(coef, indices):
             at = np.searchsorted(columns, indices).clip(max=stop - start - 1)
             weights[:, output] = np.where(columns[at] == indices, coef.data[start + at], 0.0)
     return weights
-
-
-def _n_threads(most, work):
-    """Return how many threads may share the learning or reading of so many weights."""
-    return max(1, min(most, work // WORK_OF_A_THREAD))
-
-
-def _split(n_rows, n_parts):
-    """Return the starts and stops of parts of nearly equal sizes."""
-    return list(itertools.pairwise(n_rows * part // n_parts for part in range(n_parts + 1)))
-
-
-def _in_threads(function, calls):
-    """Return the results of calls that run at the same time."""
-    if len(calls) == 1:
-        return [function(*calls[0])]
-    with ThreadPoolExecutor(len(calls)) as threads:  # Ctrl-C waits for them too
-        return list(threads.map(function, *zip(*calls, strict=True)))

@@ -84,6 +84,16 @@ def shares(batches):
     return weights / weights.sum()
 
 
+def held_out(estimator, batch, X, y, sample_weight, random_state):
+    """Return the batches to learn, and a function that judges their learners, or None."""
+    kind = judges(estimator, batch)
+    if kind == "halves":
+        return _halve(estimator, batch, sample_weight, random_state)
+    if kind == "part":
+        return _hold_out(estimator, batch, X, estimator._as_y(y), sample_weight, random_state)
+    return [batch], None
+
+
 def judges(estimator, batch):
     """Return which rows held out find the number of passes: "halves", a "part" or None."""
     if estimator.early_stopping != "auto":
@@ -97,7 +107,7 @@ def judges(estimator, batch):
     return "part" if n_rows > SOME_ROWS else None
 
 
-def hold_out(estimator, batch, X, y, sample_weight, random_state, classes):
+def _hold_out(estimator, batch, X, y, sample_weight, random_state):
     """Return the rows to learn, and a function that judges a model by the others."""
     order, strata = batch.order, None
     fraction = estimator.validation_fraction
@@ -127,18 +137,18 @@ def hold_out(estimator, batch, X, y, sample_weight, random_state, classes):
         if unseen.size:
             warnings.warn(
                 f"Early stopping holds out the last rows as shuffle=False, and with them all rows "
-                f"of the classes {classes[unseen].tolist()}: no model learns these until the "
-                "refit. Mix the rows, or give X_val."
+                f"of the classes {estimator.classes_[unseen].tolist()}: no model learns these "
+                "until the refit. Mix the rows, or give X_val."
             )
     if estimator.scoring is None:
         judge = mean_loss(estimator, batch._replace(weights=sample_weight, order=held_out))
     else:
         X = X.tocsr() if sparse.issparse(X) else X
         judge = score(estimator, *(_safe_indexing(a, held_out) for a in (X, y, sample_weight)))
-    return batch._replace(order=learned), judge
+    return [batch._replace(order=learned)], judge
 
 
-def halve(estimator, batch, sample_weight, random_state):
+def _halve(estimator, batch, sample_weight, random_state):
     """Return two halves of the rows to learn, and a function by which each judges the other.
 
     The only row of a class is in both, and judges neither.

@@ -2,23 +2,18 @@
 
 import inspect
 import itertools
-import warnings
 from numbers import Integral, Real
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar
 
 import numpy as np
-from joblib import effective_n_jobs
 from sklearn import get_config
-from sklearn.base import BaseEstimator, MetaEstimatorMixin, _fit_context, clone, is_classifier
-from sklearn.exceptions import FitFailedWarning
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, _fit_context
 from sklearn.metrics import check_scoring, get_scorer_names
-from sklearn.model_selection import ParameterGrid
 from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted
 
 from ._batches import (
@@ -28,19 +23,15 @@ from ._batches import (
     check_targets,
     split_pipeline,
     take,
-    transform,
 )
-from ._classifier import named
 from ._fitted import DOC_PAGE
+from ._labels import named
+from ._race import Race, default_scoring
 
 try:
     from sklearn.utils._repr_html.estimator import _VisualBlock
 except ImportError:  # older scikit-learn
     from sklearn.utils._estimator_html_repr import _VisualBlock
-
-FEWEST_BATCHES = 10  # that tell whether a candidate is worse beyond doubt
-STANDARD_ERRORS = 3.0
-MOST_BATCHES = 1000  # whose scores are kept; of more, two in a row become one
 
 
 def _best_has(name):
@@ -234,7 +225,7 @@ class ProgressiveSearch(MetaEstimatorMixin, BaseEstimator):
             needs a fit, if all candidates raise, or if no batch has a finite score. The search
             is then as it was before the call.
         """
-        race = _Race(self)
+        race = Race(self)
         X, y = check_rows(X, y, sample_weight), check_targets(self.estimator, y)
         ends = batch_ends(len(y), self.batch_size, batches)
         known = check_classes(self.estimator, y, classes)
@@ -275,7 +266,7 @@ class ProgressiveSearch(MetaEstimatorMixin, BaseEstimator):
             have then learned the batch.
         """
         self._validate_params()  # _fit_context passes a fitted estimator by
-        race = self._race if hasattr(self, "_race") else _Race(self)
+        race = self._race if hasattr(self, "_race") else Race(self)
         X, y = check_rows(X, y, sample_weight), check_targets(self.estimator, y)
         known = {} if classes is None else {"classes": named(classes)}
         race.learn(self, X, y, known, *self._routed("partial_fit", race, sample_weight))
@@ -318,7 +309,7 @@ class ProgressiveSearch(MetaEstimatorMixin, BaseEstimator):
             See scikit-learn's guide to metadata routing.
         """
         learner = split_pipeline(self.estimator)[1]
-        scoring = _default_scoring([learner]) if self.scoring is None else self.scoring
+        scoring = default_scoring([learner]) if self.scoring is None else self.scoring
         to_learner, to_scorer = MethodMapping(), MethodMapping().add(caller="score", callee="score")
         for caller in ["fit", "partial_fit"]:
             to_learner.add(caller=caller, callee="partial_fit")
@@ -450,197 +441,3 @@ class ProgressiveSearch(MetaEstimatorMixin, BaseEstimator):
             names=[f"{name}: {type(estimator).__name__}"],
             name_details=[str(estimator)],
         )
-
-
-class _Candidate(NamedTuple):
-    estimator: Any
-    transformers: list
-    learner: Any
-
-
-class _Race:
-    """Candidates that learn the same batches, and what their scores say so far.
-
-    Arrays have an entry a candidate. Those who have stopped are None in ``candidates``, and
-    their entries stay as they are.
-    """
-
-    def __init__(self, search):
-        self.params = list(ParameterGrid(search.param_grid))
-        if not self.params:
-            raise ValueError("param_grid is empty: there is no candidate.")
-        names = {name.partition("__")[0] for params in self.params for name in params}
-        steps = search.estimator.steps[:-1] if isinstance(search.estimator, Pipeline) else []
-        shared = clone(steps, safe=False)
-        self.candidates = []
-        for params in self.params:
-            estimator = clone(search.estimator).set_params(**clone(params, safe=False))
-            if steps and names.isdisjoint(["steps", *dict(steps)]):
-                estimator.steps = [*shared, estimator.steps[-1]]
-            self.candidates.append(_Candidate(estimator, *split_pipeline(estimator)))
-        learners = [candidate.learner for candidate in self.candidates]
-        self.scoring = _default_scoring(learners) if search.scoring is None else search.scoring
-        self.scorer = check_scoring(learners[0], self.scoring)
-        if self.scoring == "neg_log_loss":
-            self.scorer = _neg_log_loss
-        self.n_rows = 0
-        self.best = 0
-        n = len(self.params)
-        self.sizes, self.weights, self.scores = np.empty(0, int), np.empty(0), np.empty((0, n))
-        self.means, self.differences, self.errors, self.stopped_at = np.full((4, n), np.nan)
-        self.n_rows_of = np.zeros(n, int)
-
-    def living(self):
-        """Return the positions of the candidates that go on."""
-        return [k for k, candidate in enumerate(self.candidates) if candidate is not None]
-
-    def learn(self, search, X, y, known, learned, scored):
-        """Let the candidates predict a batch, score them, and let them learn the batch."""
-        living = self.living()
-        candidates = [self.candidates[k] for k in living]
-        weight = scored["sample_weight"].sum() if "sample_weight" in scored else len(y)
-        scorer = self.scorer if self.n_rows and weight > 0 else None
-        classes = getattr(candidates[0].learner, "classes_", None)
-        if known and classes is not None and not np.array_equal(known["classes"], classes):
-            scorer = None  # nobody gives new labels a probability
-        if len({tuple(map(id, candidate.transformers)) for candidate in candidates}) == 1:
-            X = transform(candidates[0].transformers, X)
-            candidates = [candidate._replace(transformers=[]) for candidate in candidates]
-        calls = [(candidate, X, y, scorer, scored, learned | known) for candidate in candidates]
-        if effective_n_jobs(search.n_jobs) == 1:  # joblib would take a tenth more
-            outcomes = [_serve(*call) for call in calls]
-        else:
-            threads = Parallel(n_jobs=search.n_jobs, require="sharedmem")
-            outcomes = threads(delayed(_serve)(*call) for call in calls)
-        if all(outcome.failed for outcome in outcomes):  # the batch is to blame
-            raise outcomes[0].error
-        self.n_rows += len(y)
-        self._record(dict(zip(living, outcomes, strict=True)), len(y), weight, search)
-
-    def _record(self, outcomes, size, weight, search):
-        """Take the scores of a batch into account; stop those who fail or are left behind."""
-        error_score = np.nan if search.error_score == "raise" else search.error_score
-        scores = np.full(len(self.params), np.nan)
-        for k, outcome in outcomes.items():
-            scores[k] = outcome.score if outcome.error is None else error_score
-        learned = [k for k, outcome in outcomes.items() if not outcome.failed]
-        going = [k for k in learned if np.isfinite(scores[k])]
-        if going:
-            self.sizes = np.append(self.sizes, size)
-            self.weights = np.append(self.weights, weight)
-            self.scores = np.vstack([self.scores, scores])
-            self._forget(search.window)
-        else:  # the batch says nothing of anyone
-            going = learned
-        for k in outcomes.keys() - going:
-            self._stop(k)
-            self.means[k], self.differences[k], self.errors[k] = error_score, np.nan, np.nan
-        self._rank(going, search.eliminate)
-        errors = {k: outcome.error for k, outcome in outcomes.items() if outcome.error is not None}
-        if errors and search.error_score == "raise":
-            raise next(iter(errors.values()))
-        for k in outcomes.keys() - going:
-            reason = repr(errors[k]) if k in errors else f"its score is {scores[k]}"
-            warnings.warn(
-                f"The candidate {self.params[k]} failed and stops. Its score is set to "
-                f"{error_score}. The reason: {reason}",
-                FitFailedWarning,
-            )
-        for k in errors.keys() & going:
-            warnings.warn(
-                f"Scoring failed. The score of {self.params[k]} on this batch is set to "
-                f"{error_score}. The reason: {errors[k]!r}"
-            )
-
-    def _forget(self, window):
-        """Drop the batches before the window; without one, merge batches that are too many."""
-        if window is not None:
-            since = self.sizes[::-1].cumsum()[::-1]  # rows from each batch on
-            first = max(0, np.count_nonzero(since >= window) - 1)
-            self.sizes, self.weights = self.sizes[first:], self.weights[first:]
-            self.scores = self.scores[first:]
-        elif self.sizes.size >= MOST_BATCHES and self.sizes.size % 2 == 0:
-            pairs = self.weights.reshape(-1, 2, 1)
-            self.scores = (pairs * self.scores.reshape(len(pairs), 2, -1)).sum(1) / pairs.sum(1)
-            self.weights = pairs.sum((1, 2))
-            self.sizes = self.sizes.reshape(-1, 2).sum(1)
-
-    def _rank(self, going, eliminate):
-        """Find the best of those who go on; stop those who are worse beyond doubt."""
-        self.n_rows_of[going] = self.n_rows
-        n_batches, weights, total = self.weights.size, self.weights, self.weights.sum()
-        if not n_batches:
-            self.best = going[0]
-            return
-        scores = self.scores[:, going]
-        means = weights @ scores / total
-        best = means.argmax()
-        self.best = going[best]
-        differences = scores - scores[:, [best]]
-        mean = weights @ differences / total
-        factor = np.sqrt(n_batches / (n_batches - 1)) if n_batches > 1 else np.nan
-        errors = factor * np.sqrt(weights**2 @ (differences - mean) ** 2) / total
-        self.means[going], self.differences[going], self.errors[going] = means, mean, errors
-        if eliminate and n_batches >= FEWEST_BATCHES:
-            for k in np.flatnonzero(mean < -STANDARD_ERRORS * errors):
-                self._stop(going[k])
-
-    def _stop(self, k):
-        self.candidates[k] = None
-        self.stopped_at[k] = self.n_rows
-
-    def results(self):
-        """Return the table of candidates, as a dict of columns."""
-        columns = {}
-        for name in dict.fromkeys(name for params in self.params for name in params):
-            column = np.ma.masked_all(len(self.params), object)
-            for k, params in enumerate(self.params):
-                if name in params:
-                    column.data[k], column.mask[k] = params[name], False
-            columns[f"param_{name}"] = column
-        return columns | {
-            "params": list(self.params),
-            "mean_test_score": self.means.copy(),
-            "mean_difference": self.differences.copy(),
-            "standard_error": self.errors.copy(),
-            "n_rows": self.n_rows_of.copy(),
-            "stopped_at": self.stopped_at.copy(),
-        }
-
-
-class _Outcome(NamedTuple):
-    score: float
-    error: Exception | None
-    failed: bool
-
-
-def _serve(candidate, X, y, scorer, scored, learned):
-    """Let a candidate predict a batch, score it, and let it learn the batch."""
-    score, error = np.nan, None
-    try:
-        X = transform(candidate.transformers, X)
-        if scorer is not None:
-            try:
-                score = float(scorer(candidate.learner, X, y, **scored))
-            except Exception as raised:
-                error = raised
-        candidate.learner.partial_fit(X, y, **learned)
-    except Exception as raised:
-        return _Outcome(score, raised, True)
-    return _Outcome(score, error, False)
-
-
-def _default_scoring(learners):
-    """Return the name of the scorer that all candidates can have."""
-    if not is_classifier(learners[0]):
-        return "neg_mean_squared_error"
-    gives = all(hasattr(learner, "predict_proba") for learner in learners)
-    return "neg_log_loss" if gives else "accuracy"
-
-
-def _neg_log_loss(estimator, X, y, sample_weight=None):
-    """Return the negative log loss; scikit-learn's scorer would take as long as learning."""
-    p = estimator.predict_proba(X)
-    eps = np.finfo(p.dtype).eps
-    p = p[np.arange(len(y)), np.searchsorted(estimator.classes_, y)].clip(eps, 1 - eps)
-    return np.average(np.log(p), weights=sample_weight)

@@ -2,7 +2,6 @@
 
 import copy
 import functools
-import time
 from collections import defaultdict
 from numbers import Integral, Real
 from typing import Any, ClassVar
@@ -10,16 +9,14 @@ from typing import Any, ClassVar
 import dask
 import dask.array as da
 import numpy as np
-from distributed import CancelledError, Future, get_client, wait
+from distributed import CancelledError, get_client
 from sklearn.base import BaseEstimator, is_classifier
-from sklearn.metrics import mean_squared_error
-from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import _num_samples, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
-from . import _merge
-from ._classifier import FtrlClassifier, _gives_probabilities, as_labels, distinct
+from ._classifier import FtrlClassifier, _gives_probabilities
+from ._cluster import Job, accuracy, called, is_new, labels_of, mean, moments, partitions, rounds
 from ._fitted import DOC_PAGE
 from ._regressor import FtrlRegressor
 
@@ -72,10 +69,10 @@ class _DaskFtrl(BaseEstimator):
 
     def _fit(self, X, y, sample_weight, local, n_rounds, classes=None):
         """Learn the partitions in rounds that start from a local estimator, new or fitted."""
-        job = _Job(self, X, y, sample_weight)
+        job = Job(self, X, y, sample_weight)
         parts = job.start(dask.delayed(tuple))
-        if classes is None and is_classifier(local) and _is_new(local):
-            labels = job.gather(job.client.map(_labels, parts))
+        if classes is None and is_classifier(local) and is_new(local):
+            labels = job.gather(job.client.map(labels_of, parts))
             labels = [found for found in labels if found.size]
             classes = np.unique(np.concatenate(labels)) if labels else None
         groups = defaultdict(list)
@@ -83,9 +80,9 @@ class _DaskFtrl(BaseEstimator):
         for part in parts:
             groups[min(holders.get(part.key, ()), default=None)].append(part)
         try:
-            self._local = _rounds(job, groups, local, classes, n_rounds)
+            self._local = rounds(job, groups, local, classes, n_rounds)
         except CancelledError:  # a worker took the only copy of the start with it
-            self._local = _rounds(job, groups, local, classes, n_rounds)
+            self._local = rounds(job, groups, local, classes, n_rounds)
         return self
 
     def _partial_fit(self, X, y, sample_weight, classes=None):
@@ -98,7 +95,7 @@ class _DaskFtrl(BaseEstimator):
     def _judged(self, judge, X, y, sample_weight):
         """Return the numbers by which a function judges the partitions, as columns."""
         check_is_fitted(self)
-        job = _Job(self, X, y, sample_weight)
+        job = Job(self, X, y, sample_weight)
         parts = job.start(functools.partial(dask.delayed(judge), job.send(self._local)))
         numbers = [found for found in job.gather(parts) if found]
         if not numbers:
@@ -110,9 +107,9 @@ class _DaskFtrl(BaseEstimator):
         check_is_fitted(self)
         client = self.client or get_client()
         model = client.scatter(self._local, hash=False)
-        parts = _partitions(X, "X")
+        parts = partitions(X, "X")
         sizes = X.chunks[0] if isinstance(X, da.Array) else [np.nan] * len(parts)
-        results = [dask.delayed(_called)(method, model, part, dtype, shape) for part in parts]
+        results = [dask.delayed(called)(method, model, part, dtype, shape) for part in parts]
         return da.concatenate(
             [
                 da.from_delayed(result, (size, *shape), dtype)
@@ -361,7 +358,7 @@ class DaskFtrlClassifier(_DaskFtrl):
         RuntimeError, TimeoutError
             If partitions are lost, or find no worker, as in ``fit``.
         """
-        weights, accuracies = self._judged(_accuracy, X, y, sample_weight)
+        weights, accuracies = self._judged(accuracy, X, y, sample_weight)
         return float(np.average(accuracies, weights=weights))
 
 
@@ -548,227 +545,9 @@ class DaskFtrlRegressor(_DaskFtrl):
         RuntimeError, TimeoutError
             If partitions are lost, or find no worker, as in ``fit``.
         """
-        weights, errors, means, variances = self._judged(_moments, X, y, sample_weight)
+        weights, errors, means, variances = self._judged(moments, X, y, sample_weight)
         error = np.average(errors, weights=weights)
-        variance = np.average(variances + (means - _mean(means, weights)) ** 2, weights=weights)
+        variance = np.average(variances + (means - mean(means, weights)) ** 2, weights=weights)
         if variance == 0:
             return float(error == 0)  # as r2_score
         return float(1 - error / variance)
-
-
-class _Job:
-    """Partitions on a cluster, the tasks that take them, and how long these may find no worker."""
-
-    def __init__(self, estimator, X, y, sample_weight):
-        columns = [_partitions(X, "X"), _partitions(y, "y")]
-        if sample_weight is not None:
-            columns.append(_partitions(sample_weight, "sample_weight"))
-        sizes = list(map(len, columns))
-        if len(set(sizes)) > 1 or not sizes[0]:
-            raise ValueError(f"X, y and sample_weight need the same partitions, got {sizes}.")
-        self.rows = list(zip(*columns, strict=True))
-        self.client = estimator.client or get_client()
-        self.timeout = estimator.no_workers_timeout
-
-    def send(self, model):
-        """Return a future of a model that all workers have."""
-        timeout = np.inf if self.timeout is None else self.timeout
-        return self.client.scatter(model, hash=False, broadcast=True, timeout=timeout)
-
-    def start(self, task):
-        """Return futures of a task for each partition that have ended."""
-        self.parts = self.client.compute([task(row) for row in self.rows])
-        self.wait(self.parts)
-        self.client.gather([part for part in self.parts if part.status == "error"])  # raises it
-        return self.parts
-
-    def gather(self, futures):
-        """Return the results of tasks that take the partitions."""
-        self.wait(futures)
-        return self.client.gather(futures)
-
-    def wait(self, futures):
-        """Wait for tasks; raise an error that names the partitions if they can never be run."""
-        keys = [future.key for future in [*self.parts, *futures]]
-        blocked_since = {}
-        while True:
-            try:
-                with self.client.as_current():
-                    wait(futures, self.timeout and min(self.timeout, 1.0))
-                return
-            except CancelledError as error:
-                gone = [k for k, part in enumerate(self.parts) if part.cancelled()]
-                if not gone:
-                    raise
-                lost = [k for k in gone if any(map(_is_lost, self.rows[k]))]
-                raise RuntimeError(
-                    f"Partitions are lost, {lost or 'some'} of {len(self.parts)}: Dask has "
-                    "cancelled the futures of their data, as it does where a worker goes with the "
-                    "only copy. Scattered data cannot be loaded again; delayed objects and files "
-                    "can."
-                ) from error
-            except TimeoutError:
-                now = time.monotonic()
-                blocked = self.client.run_on_scheduler(_blocked, keys)
-                blocked_since = {key: blocked_since.get(key, now) for key in blocked}
-            if now - min(blocked_since.values(), default=now) >= self.timeout:
-                stuck = [k for k, part in enumerate(self.parts) if part.key in blocked]
-                raise TimeoutError(
-                    f"Partitions cannot be run, {stuck or 'all'} of {len(self.parts)}: for "
-                    f"no_workers_timeout={self.timeout} seconds no worker may take them. Those "
-                    "that they are bound to are gone, or none is running."
-                )
-
-
-def _partitions(data, name):
-    """Return the partitions as a list of delayed objects or futures."""
-    if isinstance(data, da.Array) and data.ndim == 2 and data.numblocks[1] > 1:
-        data = data.rechunk({1: -1})
-    if isinstance(data, da.Array):
-        return list(data.to_delayed().ravel())
-    parts = list(data.to_delayed()) if hasattr(data, "to_delayed") else data
-    if not isinstance(parts, list) or not all(
-        isinstance(part, Future) or dask.is_dask_collection(part) for part in parts
-    ):
-        raise TypeError(
-            f"{name} must be a dask array or DataFrame, or a list of delayed objects or futures, "
-            f"not {type(data).__name__}."
-        )
-    return parts
-
-
-def _is_lost(data):
-    """Return whether data is a future that Dask has cancelled."""
-    return isinstance(data, Future) and data.cancelled()
-
-
-def _blocked(keys, dask_scheduler):
-    """Return which tasks wait for one that no worker may run."""
-    blocked = set(dask_scheduler.unrunnable)
-    if not dask_scheduler.running:
-        blocked.update(dask_scheduler.queued)
-    tasks = list(blocked)
-    while tasks:
-        waiters = (tasks.pop().waiters or set()) - blocked
-        blocked |= waiters
-        tasks += waiters
-    return {task.key for task in blocked}.intersection(keys)
-
-
-def _labels(part):
-    """Return the classes of a partition."""
-    return distinct(as_labels(part[1]))
-
-
-def _is_new(local):
-    """Return whether an estimator of one process has never seen a row."""
-    return not hasattr(local, "_learner")
-
-
-def _resolved(model, part, classes):
-    """Return the model that knows from these rows, too, what "auto" is; it learns none of them."""
-    X, y, *sample_weight = part
-    if not _num_samples(X):
-        return model
-    known = {} if classes is None else {"classes": classes}
-    begins = _is_new(model) or model.t_ == 0
-    model, _ = model._prepared(X, y, *sample_weight, **known)
-    if begins:
-        model._learner = model._blank(model._learner)
-        model._start_from(model._learner)
-    return model
-
-
-def _waits(model):
-    """Return whether a model needs more rows, and whether it has seen a row at all."""
-    seen = not _is_new(model) and (model._learner.scales or not model._uses_auto())
-    return not seen or model._waits_for_rows(), bool(seen)
-
-
-def _rounds(job, groups, local, classes, n_rounds):
-    """Return the model after all rounds from a local estimator."""
-    start = job.send(local)
-    for part in job.parts:
-        start = job.client.submit(_resolved, start, part, classes)
-        [(waits, seen)] = job.gather([job.client.submit(_waits, start)])
-        if not waits:
-            break
-    if seen:
-        start = job.client.submit(_ready, start)
-        for _ in range(n_rounds):
-            start = _round(job.client, start, groups)
-    [model] = job.gather([start])
-    if _is_new(local) and (_is_new(model) or model.t_ == 0):
-        raise ValueError("No partition has a row with a weight above 0.")
-    return model
-
-
-def _ready(model):
-    """Return the model, which waits for no more rows."""
-    model = copy.copy(model)
-    vars(model).pop("_first_rows", None)
-    return model
-
-
-def _round(client, start, groups):
-    """Return a future of the model after all groups of partitions, each on its worker."""
-    sums = [
-        client.submit(_learned, start, group, workers=worker, allow_other_workers=True)
-        for worker, group in groups.items()
-    ]
-    while len(sums) > 1:
-        left_over = sums[-1:] if len(sums) % 2 else []
-        pairs = zip(sums[::2], sums[1::2], strict=False)
-        sums = [client.submit(_merge.add, *pair) for pair in pairs] + left_over
-    return client.submit(_merged, start, sums[0])
-
-
-def _learned(start, parts):
-    """Return what the partitions teach a copy of the start, as sums."""
-    model = copy.deepcopy(start)
-    for X, y, *sample_weight in parts:
-        if _num_samples(X):
-            model.partial_fit(X, y, sample_weight=next(iter(sample_weight), None))
-    return model._learner.sums(start._learner)
-
-
-def _merged(start, sums):
-    """Return the model of the sums of all groups."""
-    model = copy.copy(start)
-    model._learner = start._learner.merged(sums)
-    return model
-
-
-def _called(method, model, X, dtype, shape):
-    """Return the result of a method, with no rows for no rows."""
-    return getattr(model, method)(X) if _num_samples(X) else np.empty((0, *shape), dtype)
-
-
-def _accuracy(model, part):
-    """Return the weight and the accuracy of a partition; nothing without weight."""
-    X, y, *_ = part
-    weights = _weights(part)
-    return (weights.sum(), model.score(X, y, weights)) if weights.any() else ()
-
-
-def _moments(model, part):
-    """Return weight, mean squared error, and mean and variance of y; nothing without weight."""
-    X, y, *_ = part
-    weights = _weights(part)
-    if not weights.any():
-        return ()
-    error = mean_squared_error(y, model.predict(X), sample_weight=weights)
-    y = column_or_1d(y, dtype=float)
-    mean = _mean(y, weights)
-    return weights.sum(), error, mean, np.average((y - mean) ** 2, weights=weights)
-
-
-def _mean(values, weights):
-    """Return the weighted mean, without an error of rounding where all values are equal."""
-    return values[0] + np.average(values - values[0], weights=weights)
-
-
-def _weights(part):
-    """Return the weights of a partition's rows."""
-    X, _, *sample_weight = part
-    return np.asarray(sample_weight[0], float) if sample_weight else np.ones(_num_samples(X))

@@ -1,29 +1,20 @@
 """Progressive validation and search: each batch of a stream is predicted, then learned."""
 
-import functools
-import inspect
-import itertools
-import operator
 from numbers import Integral
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.metrics import check_scoring, get_scorer_names
+from sklearn.metrics import get_scorer_names
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_consistent_length
 from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions, validate_params
 
-from ._base import BaseFtrl
 from ._batches import (
     batch_ends,
-    check_classes,
-    check_rows,
-    check_targets,
     split_pipeline,
-    take,
-    transform,
 )
+from ._progressive import predict_then_learn, progressive_scorer, weights_of, windows_of
 from ._search import ProgressiveSearch
 
 __all__ = [
@@ -146,7 +137,7 @@ def progressive_val_predict(
     estimator = clone(estimator)  # a fitted one may have the methods of another loss
     if not hasattr(split_pipeline(estimator)[1], method):
         raise AttributeError(f"method={method!r}: {estimator!r} has no such method.")
-    predictions, _ = _predict_then_learn(
+    predictions, _ = predict_then_learn(
         estimator, X, y, [method], classes, sample_weight, batch_size, batches
     )
     return predictions[method]
@@ -240,10 +231,10 @@ def progressive_val_score(
     >>> progressive_val_score(model, *stream, window=200, batch_size=20).round(3)
     array([0.94 , 0.97 , 0.973])
     """
-    score, ends = _progressive_scorer(
+    score, ends = progressive_scorer(
         estimator, X, y, scoring, classes, sample_weight, batch_size, batches
     )
-    scores = [score(rows) for rows in _windows(ends, window)]
+    scores = [score(rows) for rows in windows_of(ends, window)]
     return float(scores[0]) if window is None else np.array(scores)
 
 
@@ -375,7 +366,7 @@ class ProgressiveValidationDisplay:
             Where `progressive_val_score` raises them.
         """
         check_matplotlib_support(f"{cls.__name__}.from_estimator")
-        score, ends = _progressive_scorer(
+        score, ends = progressive_scorer(
             estimator, X, y, scoring, classes, sample_weight, batch_size, batches
         )
         display = cls._of_scores(score, ends, window)
@@ -454,7 +445,7 @@ class ProgressiveValidationDisplay:
         """
         check_matplotlib_support(f"{cls.__name__}.from_predictions")
         check_consistent_length(y_true, y_pred, sample_weight)
-        y_true, y_pred, weights = np.asarray(y_true), np.asarray(y_pred), _weights(sample_weight)
+        y_true, y_pred, weights = np.asarray(y_true), np.asarray(y_pred), weights_of(sample_weight)
 
         def score(rows):
             return score_func(y_true[rows], y_pred[rows], **weights(rows))
@@ -468,7 +459,7 @@ class ProgressiveValidationDisplay:
     def _of_scores(cls, score, ends, window):
         """Return a display of what a function of a slice of rows gives."""
         first, n_rows = int(ends[0]), int(ends[-1])
-        windows = _windows(ends, window or -(-(n_rows - first) // 50))
+        windows = windows_of(ends, window or -(-(n_rows - first) // 50))
         return cls(
             n_rows=np.array([rows.stop for rows in windows]),
             running_scores=np.array([score(slice(first, rows.stop)) for rows in windows]),
@@ -517,111 +508,3 @@ class ProgressiveValidationDisplay:
         ax.legend()
         self.ax_, self.figure_ = ax, ax.figure
         return self
-
-
-def _progressive_scorer(estimator, X, y, scoring, classes, sample_weight, batch_size, batches):
-    """Predict and learn; return a function that scores a slice of rows, and the batches' ends."""
-    estimator = clone(estimator)
-    _, learner = split_pipeline(estimator)
-    scorer, weights = check_scoring(learner, scoring), _weights(sample_weight)
-    methods = ["predict", "predict_proba", "decision_function"]  # those that names ask for
-    if callable(scoring):
-        methods.append("predict_log_proba")
-    methods = [method for method in methods if hasattr(learner, method)]
-    predictions, ends = _predict_then_learn(
-        estimator, X, y, methods, classes, sample_weight, batch_size, batches
-    )
-    for method, values in predictions.items():
-        replay = functools.partial(operator.getitem, values)
-        replay.__name__ = method  # scikit-learn reads there what kind of values these are
-        setattr(learner, method, replay)
-    y = check_targets(learner, y)
-
-    def score(rows):
-        return scorer(learner, rows, y[rows], **weights(rows))
-
-    return score, ends
-
-
-def _weights(sample_weight):
-    """Return a function that gives the weights of a slice as a keyword argument, if any."""
-    if sample_weight is None:
-        return lambda rows: {}
-    sample_weight = np.asarray(sample_weight)
-    return lambda rows: {"sample_weight": sample_weight[rows]}
-
-
-def _windows(ends, window):
-    """Return slices of so many rows or more, which end with a batch and skip the first one."""
-    first, n_rows = int(ends[0]), int(ends[-1])
-    if window is None:
-        return [slice(first, n_rows)]
-    windows, start = [], first
-    while start < n_rows:
-        enough = np.searchsorted(ends, start + int(window))
-        stop = int(ends[min(enough, ends.size - 1)])
-        windows.append(slice(start, stop))
-        start = stop
-    return windows
-
-
-def _predict_then_learn(estimator, X, y, methods, classes, sample_weight, batch_size, batches):
-    """Learn; return by method what was predicted of each batch before, and the batches' ends."""
-    transformers, learner = split_pipeline(estimator)
-    X, weights = check_rows(X, y, sample_weight), _weights(sample_weight)
-    y = check_targets(learner, y)
-    ends = batch_ends(len(y), batch_size, batches)
-    known = check_classes(learner, y, classes)
-    if sample_weight is not None and (
-        "sample_weight" not in inspect.signature(learner.partial_fit).parameters
-    ):
-        raise ValueError(f"sample_weight: partial_fit of {learner!r} does not take it.")
-    if (
-        isinstance(learner, BaseFtrl)
-        and "auto" not in (learner.learning_rate, learner.beta)
-        and not transformers
-        and ends.size == y.size
-    ):
-        return _learn_by_row(learner, X, y, methods, weights, known), ends
-
-    def predict(method, batch):
-        with np.errstate(divide="ignore"):  # log(0)
-            return getattr(learner, method)(batch)
-
-    parts = {method: [] for method in methods}
-    zeros = _of_zeros(learner, **known)
-    for start, stop in itertools.pairwise([0, *ends.tolist()]):
-        rows = slice(start, stop)
-        batch = transform(transformers, take(X, rows))
-        if start > 0:
-            for method in methods:
-                parts[method].append(predict(method, batch))
-        learner.partial_fit(batch, y[rows], **known, **weights(rows))
-        if start == 0:
-            for method in methods:
-                parts[method].append(np.full_like(predict(method, batch), zeros[method]))
-    return {method: np.concatenate(part) for method, part in parts.items()}, ends
-
-
-def _learn_by_row(estimator, X, y, methods, weights, known):
-    """Learn in one pass of the kernel; return by method what it predicted of each row before.
-
-    Nothing else here uses private methods of the estimators.
-    """
-    # A row of weight 0 teaches nothing, but checks the parameters and sets the number of outputs.
-    estimator.partial_fit(take(X, slice(0, 1)), y[:1], sample_weight=[0.0], **known)
-    raws = np.empty((y.size, estimator._n_outputs()))
-    estimator._partial_fit(X, y, raws=raws, **weights(slice(None)))
-    return {method: getattr(estimator, f"_{method}")(raws) for method in methods}
-
-
-def _of_zeros(learner, classes=(0.0,)):
-    """Return by method what a model of zeros predicts."""
-    if getattr(learner, "loss", None) == "poisson":
-        classes = [1.0]
-    return {
-        "predict": classes[0],
-        "predict_proba": 1 / len(classes),
-        "predict_log_proba": -np.log(len(classes)),
-        "decision_function": 0.0,
-    }

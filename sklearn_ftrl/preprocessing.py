@@ -3,7 +3,6 @@
 import itertools
 import math
 import warnings
-from concurrent.futures import ThreadPoolExecutor
 from numbers import Integral
 from typing import ClassVar
 
@@ -18,6 +17,7 @@ from ._columns import column_of, hash_dictionaries
 from ._fitted import DOC_PAGE
 from ._hashing import weave
 from ._tables import as_table, has_fractions, is_dictionary, is_missing
+from ._threads import in_threads
 
 __all__ = ["ColumnHasher"]
 
@@ -305,7 +305,7 @@ class ColumnHasher(TransformerMixin, BaseEstimator):
             entries = indices[start:stop], data[start:stop]
             return self._fill(part, columns, members, starts, *entries)
 
-        lengths = _in_threads(fill, parts, room[:-1], room[1:])
+        lengths = in_threads(fill, list(zip(parts, room[:-1], room[1:], strict=True)))
         n = _close_gaps([indices, data], room[:-1], map(np.sum, lengths))
         indices, data = indices[:n], data[:n]
         if 2 * n < room[-1]:  # free what is mostly empty
@@ -546,11 +546,3 @@ def _close_gaps(arrays, starts, sizes):
             array[n : n + size] = array[start : start + size]
         n += size
     return n
-
-
-def _in_threads(function, *arguments):
-    """Return the results of calls that run at the same time."""
-    if len(arguments[0]) == 1:
-        return list(map(function, *arguments))
-    with ThreadPoolExecutor(len(arguments[0])) as threads:
-        return list(threads.map(function, *arguments))

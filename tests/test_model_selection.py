@@ -33,7 +33,7 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, Normalizer, StandardScaler
 
-from sklearn_ftrl import FtrlClassifier, FtrlRegressor, _learner
+from sklearn_ftrl import FtrlClassifier, FtrlRegressor, _learner, _threads
 from sklearn_ftrl._kernel import REGRESSOR_LOSSES
 from sklearn_ftrl.model_selection import (
     ProgressiveValidationDisplay,
@@ -246,11 +246,11 @@ def test_blocks_of_the_kernel_change_no_bit(learning_rate, monkeypatch):
 
 
 def test_one_thread_learns_whatever_n_jobs_is(monkeypatch):
-    in_threads, n_threads = _learner._in_threads, []
-    monkeypatch.setattr(_learner, "WORK_OF_A_THREAD", 1)
+    in_threads, n_threads = _threads.in_threads, []
+    monkeypatch.setattr(_threads, "WORK_OF_A_THREAD", 1)
     monkeypatch.setattr(
-        _learner,
-        "_in_threads",
+        _threads,
+        "in_threads",
         lambda function, calls: n_threads.append(len(calls)) or in_threads(function, calls),
     )
     progressive_val_predict(classifier(n_jobs=2), X, Y, batch_size=1)

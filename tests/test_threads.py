@@ -14,14 +14,14 @@ from scipy import sparse
 from sklearn.feature_extraction import FeatureHasher
 from sklearn.metrics import log_loss
 
-from sklearn_ftrl import FtrlClassifier, FtrlRegressor, _learner, _state, merge
+from sklearn_ftrl import FtrlClassifier, FtrlRegressor, _learner, _state, _threads, merge
 from sklearn_ftrl.datasets import make_click_log
 
 
 @pytest.fixture(autouse=True)
 def eager(monkeypatch):
     """Give a thread even the smallest work; return the parts that kernels were called with."""
-    monkeypatch.setattr(_learner, "WORK_OF_A_THREAD", 1)
+    monkeypatch.setattr(_threads, "WORK_OF_A_THREAD", 1)
     monkeypatch.setattr(_learner, "MERGE_COST", 0)
     parts = []
     for name in ["learn_few", "learn_many"]:
@@ -107,7 +107,7 @@ def test_the_mean_of_an_epoch_is_over_the_steps_of_all_parts(n_classes, block, m
         return total, -1
 
     monkeypatch.setattr(_learner.Learner, "_pass", pass_by_row)
-    monkeypatch.setattr(_learner, "_in_threads", lambda f, calls: [f(*call) for call in calls])
+    monkeypatch.setattr(_threads, "in_threads", lambda f, calls: [f(*call) for call in calls])
     model.fit(X, y)
     expected = np.mean(sums[60:], axis=0).T
     np.testing.assert_allclose(model.coef_, expected, rtol=1e-10, atol=1e-14)

@@ -1,0 +1,233 @@
+"""Rounds over the partitions of a dask.distributed cluster."""
+
+import copy
+import time
+
+import dask
+import dask.array as da
+import numpy as np
+from distributed import CancelledError, Future, get_client, wait
+from sklearn.metrics import mean_squared_error
+from sklearn.utils import column_or_1d
+from sklearn.utils.validation import _num_samples
+
+from . import _merge
+from ._labels import as_labels, distinct
+
+
+class Job:
+    """Partitions on a cluster, the tasks that take them, and how long these may find no worker."""
+
+    def __init__(self, estimator, X, y, sample_weight):
+        columns = [partitions(X, "X"), partitions(y, "y")]
+        if sample_weight is not None:
+            columns.append(partitions(sample_weight, "sample_weight"))
+        sizes = list(map(len, columns))
+        if len(set(sizes)) > 1 or not sizes[0]:
+            raise ValueError(f"X, y and sample_weight need the same partitions, got {sizes}.")
+        self.rows = list(zip(*columns, strict=True))
+        self.client = estimator.client or get_client()
+        self.timeout = estimator.no_workers_timeout
+
+    def send(self, model):
+        """Return a future of a model that all workers have."""
+        timeout = np.inf if self.timeout is None else self.timeout
+        return self.client.scatter(model, hash=False, broadcast=True, timeout=timeout)
+
+    def start(self, task):
+        """Return futures of a task for each partition that have ended."""
+        self.parts = self.client.compute([task(row) for row in self.rows])
+        self.wait(self.parts)
+        self.client.gather([part for part in self.parts if part.status == "error"])  # raises it
+        return self.parts
+
+    def gather(self, futures):
+        """Return the results of tasks that take the partitions."""
+        self.wait(futures)
+        return self.client.gather(futures)
+
+    def wait(self, futures):
+        """Wait for tasks; raise an error that names the partitions if they can never be run."""
+        keys = [future.key for future in [*self.parts, *futures]]
+        blocked_since = {}
+        while True:
+            try:
+                with self.client.as_current():
+                    wait(futures, self.timeout and min(self.timeout, 1.0))
+                return
+            except CancelledError as error:
+                gone = [k for k, part in enumerate(self.parts) if part.cancelled()]
+                if not gone:
+                    raise
+                lost = [k for k in gone if any(map(_is_lost, self.rows[k]))]
+                raise RuntimeError(
+                    f"Partitions are lost, {lost or 'some'} of {len(self.parts)}: Dask has "
+                    "cancelled the futures of their data, as it does where a worker goes with the "
+                    "only copy. Scattered data cannot be loaded again; delayed objects and files "
+                    "can."
+                ) from error
+            except TimeoutError:
+                now = time.monotonic()
+                blocked = self.client.run_on_scheduler(_blocked, keys)
+                blocked_since = {key: blocked_since.get(key, now) for key in blocked}
+            if now - min(blocked_since.values(), default=now) >= self.timeout:
+                stuck = [k for k, part in enumerate(self.parts) if part.key in blocked]
+                raise TimeoutError(
+                    f"Partitions cannot be run, {stuck or 'all'} of {len(self.parts)}: for "
+                    f"no_workers_timeout={self.timeout} seconds no worker may take them. Those "
+                    "that they are bound to are gone, or none is running."
+                )
+
+
+def partitions(data, name):
+    """Return the partitions as a list of delayed objects or futures."""
+    if isinstance(data, da.Array) and data.ndim == 2 and data.numblocks[1] > 1:
+        data = data.rechunk({1: -1})
+    if isinstance(data, da.Array):
+        return list(data.to_delayed().ravel())
+    parts = list(data.to_delayed()) if hasattr(data, "to_delayed") else data
+    if not isinstance(parts, list) or not all(
+        isinstance(part, Future) or dask.is_dask_collection(part) for part in parts
+    ):
+        raise TypeError(
+            f"{name} must be a dask array or DataFrame, or a list of delayed objects or futures, "
+            f"not {type(data).__name__}."
+        )
+    return parts
+
+
+def _is_lost(data):
+    """Return whether data is a future that Dask has cancelled."""
+    return isinstance(data, Future) and data.cancelled()
+
+
+def _blocked(keys, dask_scheduler):
+    """Return which tasks wait for one that no worker may run."""
+    blocked = set(dask_scheduler.unrunnable)
+    if not dask_scheduler.running:
+        blocked.update(dask_scheduler.queued)
+    tasks = list(blocked)
+    while tasks:
+        waiters = (tasks.pop().waiters or set()) - blocked
+        blocked |= waiters
+        tasks += waiters
+    return {task.key for task in blocked}.intersection(keys)
+
+
+def labels_of(part):
+    """Return the classes of a partition."""
+    return distinct(as_labels(part[1]))
+
+
+def is_new(local):
+    """Return whether an estimator of one process has never seen a row."""
+    return not hasattr(local, "_learner")
+
+
+def _resolved(model, part, classes):
+    """Return the model that knows from these rows, too, what "auto" is; it learns none of them."""
+    X, y, *sample_weight = part
+    if not _num_samples(X):
+        return model
+    known = {} if classes is None else {"classes": classes}
+    begins = is_new(model) or model.t_ == 0
+    model, _ = model._prepared(X, y, *sample_weight, **known)
+    if begins:
+        model._learner = model._blank(model._learner)
+        model._start_from(model._learner)
+    return model
+
+
+def _waits(model):
+    """Return whether a model needs more rows, and whether it has seen a row at all."""
+    seen = not is_new(model) and (model._learner.scales or not model._uses_auto())
+    return not seen or model._waits_for_rows(), bool(seen)
+
+
+def rounds(job, groups, local, classes, n_rounds):
+    """Return the model after all rounds from a local estimator."""
+    start = job.send(local)
+    for part in job.parts:
+        start = job.client.submit(_resolved, start, part, classes)
+        [(waits, seen)] = job.gather([job.client.submit(_waits, start)])
+        if not waits:
+            break
+    if seen:
+        start = job.client.submit(_ready, start)
+        for _ in range(n_rounds):
+            start = _round(job.client, start, groups)
+    [model] = job.gather([start])
+    if is_new(local) and (is_new(model) or model.t_ == 0):
+        raise ValueError("No partition has a row with a weight above 0.")
+    return model
+
+
+def _ready(model):
+    """Return the model, which waits for no more rows."""
+    model = copy.copy(model)
+    vars(model).pop("_first_rows", None)
+    return model
+
+
+def _round(client, start, groups):
+    """Return a future of the model after all groups of partitions, each on its worker."""
+    sums = [
+        client.submit(_learned, start, group, workers=worker, allow_other_workers=True)
+        for worker, group in groups.items()
+    ]
+    while len(sums) > 1:
+        left_over = sums[-1:] if len(sums) % 2 else []
+        pairs = zip(sums[::2], sums[1::2], strict=False)
+        sums = [client.submit(_merge.add, *pair) for pair in pairs] + left_over
+    return client.submit(_merged, start, sums[0])
+
+
+def _learned(start, parts):
+    """Return what the partitions teach a copy of the start, as sums."""
+    model = copy.deepcopy(start)
+    for X, y, *sample_weight in parts:
+        if _num_samples(X):
+            model.partial_fit(X, y, sample_weight=next(iter(sample_weight), None))
+    return model._learner.sums(start._learner)
+
+
+def _merged(start, sums):
+    """Return the model of the sums of all groups."""
+    model = copy.copy(start)
+    model._learner = start._learner.merged(sums)
+    return model
+
+
+def called(method, model, X, dtype, shape):
+    """Return the result of a method, with no rows for no rows."""
+    return getattr(model, method)(X) if _num_samples(X) else np.empty((0, *shape), dtype)
+
+
+def accuracy(model, part):
+    """Return the weight and the accuracy of a partition; nothing without weight."""
+    X, y, *_ = part
+    weights = _weights(part)
+    return (weights.sum(), model.score(X, y, weights)) if weights.any() else ()
+
+
+def moments(model, part):
+    """Return weight, mean squared error, and mean and variance of y; nothing without weight."""
+    X, y, *_ = part
+    weights = _weights(part)
+    if not weights.any():
+        return ()
+    error = mean_squared_error(y, model.predict(X), sample_weight=weights)
+    y = column_or_1d(y, dtype=float)
+    center = mean(y, weights)
+    return weights.sum(), error, center, np.average((y - center) ** 2, weights=weights)
+
+
+def mean(values, weights):
+    """Return the weighted mean, without an error of rounding where all values are equal."""
+    return values[0] + np.average(values - values[0], weights=weights)
+
+
+def _weights(part):
+    """Return the weights of a partition's rows."""
+    X, _, *sample_weight = part
+    return np.asarray(sample_weight[0], float) if sample_weight else np.ones(_num_samples(X))
