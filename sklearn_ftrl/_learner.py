@@ -143,14 +143,11 @@ class Learner:
         """Return this model, which has z and n."""
         return self
 
-    def averaging(self, skip=0.0):
-        """Return a model that goes on from here and is read as the mean over its last pass.
-
-        ``skip`` is the part of a pass that is left out of the mean, at its beginning.
-        """
+    def averaging(self):
+        """Return a model that goes on from here and is read as the mean over its last pass."""
         states = _state.widened(self.state), _state.widened(self.intercept_state)
         model = Averaging(*states, self.numbers, self.scales, self.t)
-        model.alpha, model.begin, model.skip, model.start = self.alpha, 0, skip, self.t
+        model.alpha, model.begin, model.start = self.alpha, 0, self.t
         return model
 
     def with_numbers(self, numbers, scales):
@@ -513,18 +510,16 @@ class Averaging(Learner):
 
     start: int  # rows learned before: steps are counted from here, as float32 may count them
     begin: int
-    skip: float  # the part of a pass that the mean leaves out, at its beginning
 
     def learn(self, batch, raws=None, n_threads=1):
-        """Make one pass, over whose last part the mean is; return its loss."""
-        skipped = max(1, int(self.skip * batch.order.size)) if self.skip else 0  # not the start
-        self.begin = self.t - self.start + skipped
-        return super().learn(batch, n_threads=1 if self.skip else n_threads)
+        """Make one pass, over which the mean is; return its loss."""
+        self.begin = self.t - self.start
+        return super().learn(batch, n_threads=n_threads)
 
     def _average(self):
         return Average(self.begin, self.t - self.start)
 
-    def averaging(self, skip=0.0):
+    def averaging(self):
         """Return this model."""
         return self
 

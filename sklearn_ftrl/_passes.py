@@ -28,11 +28,8 @@ class Passes:
     def __init__(self, estimator, parts, judge, random_state, max_iter, tol):
         self.judge, self.random_state = judge, random_state
         self.max_iter, self.tol = max_iter, tol
-        skip = SKIP if estimator.max_iter == 1 else 0.0
-        self.parts = [
-            (learner.averaging(skip) if estimator.average else learner, learner.in_units(batch))
-            for learner, batch in parts
-        ]
+        self.parts = [(learner, learner.in_units(batch)) for learner, batch in parts]
+        self.average, self.is_only = estimator.average, estimator.max_iter == 1
         self.shuffle, self.patience = estimator.shuffle, estimator.n_iter_no_change
         self.sign = -1 if estimator.scoring else 1
         self.n_threads, self.verbose = estimator._n_threads(), estimator.verbose
@@ -54,8 +51,7 @@ class Passes:
                 (learner, batch._replace(order=self.random_state.permutation(batch.order)))
                 for learner, batch in self.parts
             ]
-        losses = [learner.learn(batch, n_threads=self.n_threads) for learner, batch in self.parts]
-        loss = self.shares @ losses
+        loss = self.shares @ [self._learn(part) for part in range(len(self.parts))]
         self.n_iter += 1
         self.loss_curve.append(loss)
         report = f"Epoch {self.n_iter}: loss {loss:.6g}"
@@ -71,6 +67,20 @@ class Passes:
             self.best_loss, self.best_iter = loss, self.n_iter
             if self.judge:
                 self.best = self.learner.copy(into=self.best)
+
+    def _learn(self, part):
+        """Let a learner make the pass over its rows; return its loss."""
+        learner, batch = self.parts[part]
+        batches, losses = [batch], []
+        if self.average and self.is_only:
+            first = max(1, int(SKIP * batch.order.size))  # not the start
+            batches = [batch._replace(order=order) for order in np.split(batch.order, [first])]
+        for some in batches:
+            if self.average and some is batches[-1]:
+                learner = learner.averaging()
+                self.parts[part] = learner, batch
+            losses.append(learner.learn(some, n_threads=self.n_threads))
+        return shares(batches) @ losses
 
     @property
     def without_gain(self):

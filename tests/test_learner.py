@@ -134,10 +134,10 @@ def test_a_copy_goes_into_the_arrays_of_an_earlier_one():
 # The mean over a pass
 
 
-def averaging(n_outputs=1, dtype=np.float64, skip=0.0, **given):
+def averaging(n_outputs=1, dtype=np.float64, **given):
     """Return a model that has learned sixty rows twice, and the rows; the mean is of the second."""
     model, rows = learner(n_outputs, dtype, **given)
-    mean = model.averaging(skip)
+    mean = model.averaging()
     mean.learn(rows)
     return mean, rows
 
@@ -202,17 +202,6 @@ def test_rows_are_predicted_by_the_mean(n_outputs, form, order):
     assert raws.shape == (order.size, n_outputs)
     np.testing.assert_allclose(mean.predict(rows.rows, order), raws, rtol=1e-12, atol=1e-13)
     assert mean.mean_loss(rows) == pytest.approx(mean.copy().mean_loss(rows), rel=1e-12)
-
-
-@each_size
-def test_the_mean_of_the_end_of_a_pass_leaves_out_its_beginning(n_outputs):
-    end, rows = averaging(n_outputs, skip=0.75)
-    other = learner(n_outputs)[0].copy()
-    other.learn(rows._replace(order=rows.order[:45]))
-    other = other.averaging()
-    other.learn(rows._replace(order=rows.order[45:]))
-    np.testing.assert_allclose(end.weights(), other.weights(), rtol=1e-12)
-    np.testing.assert_allclose(end.intercepts(), other.intercepts(), rtol=1e-12)
 
 
 def test_a_model_that_averages_goes_on_averaging():
