@@ -1,7 +1,5 @@
 """What both estimators share of scikit-learn: parameters, fit and partial_fit, predictions."""
 
-import copy
-
 import numpy as np
 from sklearn.base import _fit_context
 from sklearn.utils import check_random_state
@@ -110,7 +108,7 @@ class BaseFtrl(CallbackSupportMixin, ParametrizedFtrl):
         told["metadata"] = {} if sample_weight is None else {"sample_weight": sample_weight}
         task.call_on_fit_task_begin(**told)
         random_state = check_random_state(self.random_state)
-        draft = copy.copy(self)  # what is refused before a row is learned changes nothing
+        draft = self._draft()  # what is refused before a row is learned changes nothing
         batch, sample_weight = draft._take(X, y, sample_weight, before)
         if not batch.order.size:
             raise ValueError(
@@ -171,11 +169,17 @@ class BaseFtrl(CallbackSupportMixin, ParametrizedFtrl):
         passes = _passes.Passes(
             self, [(learner, batch)], None, random_state, self.best_iter_, tol=None
         )
-        model = copy.copy(self)
+        model = self._draft()
         model._learner = learner
         model._make(passes, subtask, told)
         self._learner = model._learner
         subtask.call_on_fit_task_end(**told, reconstruction_attributes=self._snapshot)
+
+    def _draft(self):
+        """Return an estimator that shares all that this one has, so far."""
+        draft = object.__new__(type(self))  # a copy would check it as one from a file
+        vars(draft).update(vars(self))
+        return draft
 
     def _snapshot(self):
         """Return what makes a copy of the estimator a model of its own."""
@@ -207,7 +211,7 @@ class BaseFtrl(CallbackSupportMixin, ParametrizedFtrl):
             raise ValueError(
                 "early_stopping=True is for fit: partial_fit holds no rows out. Set it to False."
             )
-        draft = copy.copy(self)  # what is refused before a row is learned changes nothing
+        draft = self._draft()  # what is refused before a row is learned changes nothing
         batch, _ = draft._take(X, y, sample_weight, before, **classes)
         if before is not None and before.shape[0] != draft._n_outputs():
             draft._learner = before = draft._grown(before, self.classes_)

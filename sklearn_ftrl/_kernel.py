@@ -25,6 +25,7 @@ APART = 64  # numbers between buffers: more than vector code takes at once
 LINE = 8  # numbers of 8 bytes in a cache line
 NEAR = 2  # rows between the fetch of a row's coordinates and its turn
 NEAR_WIDE = 4  # while averaging, when they are twice as many
+TOGETHER = 512  # numbers of rows that are looked at together
 FAR = 8  # rows between the fetch of a row's own numbers and its turn
 FEW = 10  # outputs: of more, a row's buffers crowd the nearest cache
 POSITIVE = 2**60 - 1  # j & POSITIVE is j, and tells the compiler that j is no negative index
@@ -855,12 +856,13 @@ def average_state(wide, average, alpha, prox, out):
     inverse_alpha, part = 1.0 / alpha / prox.rate, part_of_mean(average)
     begin = wide.dtype.type(average.begin)
     for j in range(n_features):
-        known = wide[j, SINCE, 0] == begin
+        moved = wide[j, SINCE, 0] == begin
         for c in range(n_outputs):
-            z, root_n = np.float64(wide[j, Z, c]), np.float64(wide[j, ROOT_N, c])
-            lag = np.float64(wide[j, LAG, c]) if known else 0.0
-            out[j, Z, c] = z_of_mean(z, root_n, lag, part, inverse_alpha, prox)
-            out[j, ROOT_N, c] = wide[j, ROOT_N, c]
+            z, root_n = wide[j, Z, c], wide[j, ROOT_N, c]
+            if moved:
+                lag = np.float64(wide[j, LAG, c])
+                z = z_of_mean(np.float64(z), np.float64(root_n), lag, part, inverse_alpha, prox)
+            out[j, Z, c], out[j, ROOT_N, c] = z, root_n
 
 
 @njit
@@ -1018,28 +1020,42 @@ def inspect_rows(data, indices, indptr, n_features, ones):
 
     The size is -1 where indptr is out of range. An index that is shows where the rows
     increase: there it can only be the first or the last of a row. ones gets which rows have
-    no number but 1.
+    no number but 1. Some rows are looked at together, as vector code wants long loops, then
+    one by one, while they are near.
     """
     longest, out_of_range, descends, finite = 0, 0, False, True
     if indptr[0] != 0:
         return -1, False, True
-    for i in range(indptr.size - 1):
-        start, stop = indptr[i], indptr[i + 1]
-        if stop < start or stop > indices.size:
-            return -1, False, True
-        ones[i] = True
-        if start == stop:
-            continue
-        longest = max(longest, stop - start)
-        row, x = indices[start:stop], data[start:stop]
-        for k in range(row.size - 1):  # without a way out, so that it is vector code
-            descends |= row[k + 1] <= row[k]
-        out_of_range += (row[0] < 0) | (row[row.size - 1] >= n_features)
-        others = False
+    end = i = 0
+    while i < indptr.size - 1:
+        first, begin = i, end
+        while i < indptr.size - 1 and end - begin < TOGETHER:
+            stop = indptr[i + 1]
+            if stop < end or stop > indices.size:
+                return -1, False, True
+            longest = max(longest, stop - end)
+            end = stop
+            i += 1
+        some, x = indices[begin:end], data[begin:end]
+        n_descents, others = 0, False
+        for k in range(some.size - 1):
+            n_descents += some[k + 1] <= some[k]
         for k in range(x.size):
             others |= x[k] != 1
         if others:
-            ones[i] = False
             for k in range(x.size):
                 finite &= x[k] - x[k] == 0
+        for row in range(first, i):
+            start, stop = indptr[row], indptr[row + 1]
+            if start < stop:
+                out_of_range += (indices[start] < 0) | (indices[stop - 1] >= n_features)
+                if start > begin:  # where a row ends and another begins
+                    n_descents -= indices[start] <= indices[start - 1]
+            if others:
+                while start < stop and data[start] == 1:
+                    start += 1
+                ones[row] = start == stop
+            else:
+                ones[row] = True
+        descends |= n_descents > 0
     return (-1 if out_of_range and not descends else longest), not descends, finite
