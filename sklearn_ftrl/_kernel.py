@@ -873,65 +873,6 @@ def n_of_beta(beta, power):
     return beta ** (2.0 / power) if power > 0.0 else beta * beta
 
 
-@njit
-def merge_parts(state, parts, first, last, alpha, prox, average, steps, is_intercept):
-    """Merge copies of a state that have learned apart: write the result to it and to them.
-
-    The features are those from first to last, and the rule is that of the public merge. While
-    averaging, ``steps`` are those that each part has made: the sum of u over all of them is kept.
-    """
-    n_parts, n_outputs = parts.shape[0], state.shape[2]
-    inverse_alpha, no_l1 = 1.0 / alpha / prox.rate, without_l1(prox)
-    few = 16.0 * n_of_beta(prox.beta, prox.power)
-    fixed = prox.beta + alpha * prox.rate * prox.l2
-    if average is not None:
-        begin, n_before = state.dtype.type(average.begin), steps_of_mean(average, 0)
-        n_steps = n_before
-        for k in range(n_parts):
-            n_steps += steps_of_mean(average, steps[k]) - n_before
-    for j in range(first, last):
-        any_moved = False
-        for c in range(n_outputs):
-            z0, root_n0 = np.float64(state[j, Z, c]), np.float64(state[j, ROOT_N, c])
-            n_moved, z, n, n_to_p = 0, 0.0, 0.0, 0.0
-            for k in range(n_parts):
-                z_k, root_n_k = np.float64(parts[k, j, Z, c]), np.float64(parts[k, j, ROOT_N, c])
-                if z_k != z0 or root_n_k != root_n0:
-                    n_moved += 1
-                    z += z_k
-                    n += root_n_k * root_n_k
-                    n_to_p += n_to_the_p(root_n_k, prox.power)
-            if n_moved == 0:
-                continue
-            if average is not None and not any_moved and state[j, SINCE, 0] != begin:
-                state[j, LAG], state[j, SINCE] = 0.0, begin
-            any_moved = True
-            root_n = math.sqrt(n - (n_moved - 1) * root_n0 * root_n0)
-            if is_intercept:
-                slowness = n_moved * fixed + n_to_p
-                grown = fixed + n_to_the_p(root_n, prox.power)
-                z = z * grown / slowness if slowness > 0.0 else 0.0
-            else:
-                total = z - (n_moved - 1) * z0
-                mean = z * (n_to_the_p(root_n, prox.power) / n_to_p)
-                hot = root_n * root_n / (root_n * root_n + few)
-                z = total + hot * (mean - total) if hot > 0.0 and abs(mean) < np.inf else total
-            if average is not None:
-                before = state[j, LAG, c] + n_before * weight(z0, root_n0, inverse_alpha, no_l1)
-                u_sum = before
-                for k in range(n_parts):
-                    lag = np.float64(parts[k, j, LAG, c]) if parts[k, j, SINCE, 0] == begin else 0.0
-                    z_k = np.float64(parts[k, j, Z, c])
-                    root_n_k = np.float64(parts[k, j, ROOT_N, c])
-                    u = weight(z_k, root_n_k, inverse_alpha, no_l1)
-                    u_sum += lag + steps_of_mean(average, steps[k]) * u - before
-                state[j, LAG, c] = u_sum - n_steps * weight(z, root_n, inverse_alpha, no_l1)
-            state[j, Z, c], state[j, ROOT_N, c] = z, root_n
-        if any_moved:
-            for k in range(n_parts):
-                parts[k, j] = state[j]
-
-
 @njit(fastmath=REORDER)
 def multiply(rows, order, w, out):
     """Add to out, of shape (order.size, n_outputs), the product of the rows with weights w."""

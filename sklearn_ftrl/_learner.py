@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import sparse
 
-from . import _state, _threads
+from . import _parts, _state, _threads
 from ._kernel import (
     FEW,
     ROOT_N,
@@ -17,10 +17,10 @@ from ._kernel import (
     Prox,
     learn_few,
     learn_many,
-    merge_parts,
     multiply,
     total_loss,
 )
+from ._parts import merge_parts
 from ._units import cut, features_of, sizes_of
 
 # A running kernel does not hear Ctrl-C: weights learned between two looks, about 0.1 s.
@@ -478,8 +478,8 @@ class Learner:
         in_units = self if self.units is start.units else self.with_units(start.scales)
         prox, intercept_prox = self.numbers.prox, self.numbers.intercept_prox
         return [
-            _state.sums(in_units.state, start.state, prox),
-            _state.sums(self.intercept_state, start.intercept_state, intercept_prox),
+            _parts.sums(in_units.state, start.state, prox),
+            _parts.sums(self.intercept_state, start.intercept_state, intercept_prox),
             self.t - start.t,
             self.units,
         ]
@@ -493,9 +493,11 @@ class Learner:
             start = self.with_units(self.scales._replace(units=units))
             features = features_of(self.units, units)
             factor = sizes_of(self.units, features) / sizes_of(units, features)
-            coefs = _state.scaled(coefs, features, factor, prox)
-        state = _state.merged(start.state, coefs, prox)
-        intercept = _state.mean(self.intercept_state, intercepts, self.alpha, intercept_prox)
+            coefs = _parts.scaled(coefs, features, factor, prox)
+        state = _parts.merged(start.state, coefs, self.alpha, prox)
+        intercept = _parts.merged(
+            self.intercept_state, intercepts, self.alpha, intercept_prox, is_intercept=True
+        )
         model = Learner(state, intercept, self.numbers, start.scales, self.t + learned)
         model.alpha = self.alpha
         return model

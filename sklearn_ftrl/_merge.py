@@ -3,13 +3,13 @@
 import copy
 import functools
 import itertools
-import operator
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from ._base import HISTORY, BaseFtrl
 from ._kernel import Prox
+from ._parts import added
 from ._units import larger
 
 ALIKE = ["initial_accumulator_value", "fit_intercept", "clipvalue", "clipnorm", "global_clipnorm"]
@@ -147,6 +147,11 @@ def check_same(one, other):
 
 def add(one, other):
     """Return the sums of two groups of parts together, and the larger of their units."""
-    *sums, units = one
-    *more, other_units = other
-    return [*map(operator.add, sums, more), larger(units, other_units)]
+    coefs, intercepts, learned, units = one
+    more_coefs, more_intercepts, more_learned, other_units = other
+    return [
+        added(coefs, more_coefs),
+        added(intercepts, more_intercepts),
+        learned + more_learned,
+        larger(units, other_units),
+    ]

@@ -113,56 +113,6 @@ def grown(state, at, n_outputs, n, prox, factor):
     return new
 
 
-def sums(state, start, prox):
-    """Return what models have learned apart as numbers that add up: (4, n_features, n_outputs).
-
-    1, n, z and n^p of the coordinates that have left their start; 0 elsewhere.
-    """
-    if np.any(state[:, ROOT_N] < start[:, ROOT_N]):
-        raise ValueError("A part has not gone on from start: it has seen less of some feature.")
-    moved = (state != start).any(axis=1)  # z alone, where a gradient is too small for n
-    root_n = state[:, ROOT_N].astype(np.float64)
-    sums = np.stack([moved, root_n**2, state[:, Z], _n_to_the_p(root_n, prox)])
-    return np.multiply(sums, moved, out=sums)
-
-
-def scaled(sums, features, factor, prox):
-    """Return the sums of models whose z and root n of these features are multiplied."""
-    sums, factor = sums.copy(), factor[:, np.newaxis]
-    for what, scale in zip(sums[1:], [factor**2, factor, _n_to_the_p(factor, prox)], strict=True):
-        what[features] *= scale
-    return sums
-
-
-def merged(start, sums, prox):
-    """Return the state of these sums; what no part has moved stays as it is at the start."""
-    state, moved = start.copy(), sums[0] > 0
-    n_parts, n, z, n_to_the_p = sums[:, moved]
-    z0, root_n0 = (start[:, what][moved].astype(np.float64) for what in (Z, ROOT_N))
-    n -= (n_parts - 1) * root_n0**2
-    total = z - (n_parts - 1) * z0
-    with np.errstate(all="ignore"):
-        mean = z * (_n_to_the_p(np.sqrt(n), prox) / n_to_the_p)
-        hot = n / (n + 16.0 * np.power(prox.beta, 2.0 / (prox.power or 1.0)))
-    state[:, ROOT_N][moved] = np.sqrt(n)
-    state[:, Z][moved] = np.where(
-        (hot > 0) & np.isfinite(mean), total + hot * (mean - total), total
-    )
-    return state
-
-
-def mean(start, sums, alpha, prox):
-    """Return the state of these sums whose weights are the means of those of the parts."""
-    state, moved = start.copy(), sums[0] > 0
-    n_parts, n, z, n_to_the_p = sums[:, moved]
-    n -= (n_parts - 1) * start[:, ROOT_N][moved] ** 2
-    state[:, ROOT_N][moved] = np.sqrt(n)
-    fixed, scale = prox.beta + alpha * prox.rate * prox.l2, _n_to_the_p(np.sqrt(n), prox)
-    slowness = n_parts * fixed + n_to_the_p
-    state[:, Z][moved] = z * np.divide(fixed + scale, slowness, where=slowness > 0, out=0 * z)
-    return state
-
-
 def _n_to_the_p(root_n, prox):
     return root_n if prox.power is None else root_n**prox.power
 
