@@ -917,22 +917,29 @@ def multiply(rows, order, w, out):
                 out[t, c] += x * flat[at + c]
 
 
-@njit
+@njit(fastmath=REORDER)
 def squares(rows, order, out):
     """Write the squared lengths of the rows to out.
 
     Return how many of their numbers are not 0, and the sum of the roots of all.
     """
-    data, _, indptr, _, _ = rows
-    n_numbers, roots = 0, 0.0
+    data, _, indptr, _, ones = rows
+    n_numbers, roots = 0.0, 0.0
     for t in range(order.size):
-        square = 0.0
-        for k in range(indptr[order[t]], indptr[order[t] + 1]):
-            x = np.float64(data[k])
-            square += x * x
-            roots += math.sqrt(abs(x))
-            n_numbers += x != 0.0
+        row = order[t]
+        start, stop = indptr[row], indptr[row + 1]
+        if has_ones(ones, row):
+            square = root = n_filled = float(stop - start)
+        else:
+            square = root = n_filled = 0.0
+            for k in range(start, stop):
+                x = np.float64(data[k])
+                square += x * x
+                root += math.sqrt(abs(x))
+                n_filled += 1.0 if x != 0.0 else 0.0
         out[t] = square
+        roots += root
+        n_numbers += n_filled
     return n_numbers, roots
 
 

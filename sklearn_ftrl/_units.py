@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ._kernel import njit
 from ._rows import entries
 from ._state import read_only
 
@@ -22,25 +23,18 @@ class Units(NamedTuple):
 
     def rows(self, rows):
         """Return rows in these units; of others than centered ones, zeros stay zeros."""
+        data = np.empty_like(rows.data)
         if rows.indices is None:
-            data = rows.data.reshape(rows.indptr.size - 1, rows.longest).copy()
-            columns = data[:, self.features].astype(np.float64)
-            data[:, self.features] = (columns - self.center) / self.size
-            data = data.ravel()
+            center = np.zeros(rows.longest)
+            center[self.features] = self.center
+            measure(rows.data, center, self.sizes(rows.longest), data)
         else:
-            at, own = self._find(rows.indices)
-            data = rows.data.copy()
-            data[own] /= self.size[at[own]]
+            divide(rows.data, rows.indices, self.sizes(self.features[-1] + 1), data)
             rows = rows._replace(ones=read_only(np.zeros(rows.ones.size, bool)))
         return rows._replace(data=read_only(data))
 
-    def _find(self, features):
-        """Return where in these units the features are, and which of them are there."""
-        at = np.searchsorted(self.features, features).clip(max=self.features.size - 1)
-        return at, self.features[at] == features
-
     def sizes(self, n_features):
-        """Return the sizes of all features."""
+        """Return the sizes of the first features, or of all."""
         sizes = np.ones(n_features)
         sizes[self.features] = self.size
         return sizes
@@ -50,6 +44,22 @@ class Units(NamedTuple):
         size = np.hypot(self.size, self.center)
         own = size != 1.0
         return of_sizes(self.features[own], size[own])
+
+
+@njit
+def measure(data, center, size, out):
+    """Write the numbers of dense rows, each measured from its column's center by its size."""
+    for start in range(0, data.size, size.size):
+        for k in range(size.size):
+            out[start + k] = (data[start + k] - center[k]) / size[k]
+
+
+@njit
+def divide(data, features, size, out):
+    """Write the numbers of sparse rows by the sizes of their features; of later ones it is 1."""
+    for k in range(data.size):
+        j = features[k]
+        out[k] = data[k] / size[j] if j < size.size else data[k]
 
 
 def of_sizes(features, size, center=None):
