@@ -258,7 +258,7 @@ class Learner:
         row_cost = self.state.shape[2] * (1 + rows.data.size // (rows.indptr.size - 1))
         n_threads = self._n_parts(n_threads, row_cost * order.size) if raws is None else 1
         parts, stacks = ([self], None) if n_threads == 1 else self._parts(n_threads)
-        step, total = max(1, n_threads * BLOCK // row_cost), 0.0
+        step, total = max(1, n_threads * self._block(n_threads) // row_cost), 0.0
         for start in range(0, order.size, step):
             block = order[start : start + step]
             rates = self.rates(block.size if raws is None else np.count_nonzero(weights[block]))
@@ -305,10 +305,17 @@ class Learner:
         A thread has work of its own for some milliseconds, and to merge a part's weights takes
         far less time than to learn them. So it follows from sizes alone.
         """
-        block = min(work, most * BLOCK)
+        block = min(work, most * self._block(most))
         if block < most * MERGE_COST * self.state.shape[0] * self.state.shape[2]:
             return 1
         return _threads.how_many(most, work)
+
+    def _block(self, n_threads):
+        """Return the weights that a thread learns between two looks; threads are merged there."""
+        if n_threads == 1:
+            return BLOCK
+        to_merge = MERGE_COST * self.state.shape[0] * self.state.shape[2]
+        return max(BLOCK, min(8 * to_merge, 4 * BLOCK))
 
     def _parts(self, n_parts):
         """Return copies of this model that learn apart, and their states as one array each."""
