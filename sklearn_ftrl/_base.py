@@ -146,8 +146,9 @@ class BaseFtrl(CallbackSupportMixin, ParametrizedFtrl):
             while passes.n_iter < passes.max_iter and not passes.without_gain and not stopped:
                 subtask = task.subcontext(task_name="epoch")
                 subtask.call_on_fit_task_begin(**told, reconstruction_attributes=self._snapshot)
-                passes.make_one()
+                passes.learn()
                 self._learner = passes.learner
+                passes.validate()
                 self.n_iter_, self.best_iter_ = passes.n_iter, passes.best_iter
                 self.progressive_loss_ = passes.loss_curve[0]
                 stopped = subtask.call_on_fit_task_end(

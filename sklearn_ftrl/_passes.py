@@ -43,24 +43,27 @@ class Passes:
         """The first of the learners."""
         return self.parts[0][0]
 
-    def make_one(self):
-        """Make one pass and judge it."""
-        start = time.perf_counter()
+    def learn(self):
+        """Make one pass."""
+        self.start = time.perf_counter()
         if self.shuffle:
             self.parts = [
                 (learner, batch._replace(order=self.random_state.permutation(batch.order)))
                 for learner, batch in self.parts
             ]
-        loss = self.shares @ [self._learn(part) for part in range(len(self.parts))]
+        self.loss_curve.append(self.shares @ [self._learn(k) for k in range(len(self.parts))])
         self.n_iter += 1
-        self.loss_curve.append(loss)
+
+    def validate(self):
+        """Judge the last pass."""
+        loss = self.loss_curve[-1]
         report = f"Epoch {self.n_iter}: loss {loss:.6g}"
         if self.judge:
             self.validation_curve.append(self.judge([learner for learner, _ in self.parts]))
             loss = self.sign * self.validation_curve[-1]
             report += f", validation {self.validation_curve[-1]:.6g}"
         if self.verbose:
-            print(f"{report}, {time.perf_counter() - start:.2f} s")
+            print(f"{report}, {time.perf_counter() - self.start:.2f} s")
         if self.n_iter == 1:
             self.enough = (self.tol or 0.0) * abs(loss)
         if self.n_iter == 1 or loss < self.best_loss - self.enough:
@@ -68,9 +71,9 @@ class Passes:
             if self.judge:
                 self.best = self.learner.copy(into=self.best)
 
-    def _learn(self, part):
+    def _learn(self, k):
         """Let a learner make the pass over its rows; return its loss."""
-        learner, batch = self.parts[part]
+        learner, batch = self.parts[k]
         batches, losses = [batch], []
         if self.average and self.is_only:
             first = max(1, int(SKIP * batch.order.size))  # not the start
@@ -78,7 +81,7 @@ class Passes:
         for some in batches:
             if self.average and some is batches[-1]:
                 learner = learner.averaging()
-                self.parts[part] = learner, batch
+                self.parts[k] = learner, batch
             losses.append(learner.learn(some, n_threads=self.n_threads))
         return shares(batches) @ losses
 

@@ -154,7 +154,7 @@ def test_held_out_rows_have_the_classes_in_proportion(monkeypatch):
     monkeypatch.setattr(
         Learner, "mean_loss", lambda self, batch, *args: seen.append(batch) or plain(self, batch)
     )
-    FtrlClassifier(early_stopping=True, max_iter=1, tol=None).fit(X, y)
+    FtrlClassifier(early_stopping=True, max_iter=1, average=False, tol=None).fit(X, y)
     assert seen[0].targets[seen[0].order].sum() == 4
     assert seen[0].order.size == 40
 
@@ -203,7 +203,7 @@ def passes(monkeypatch):
 def test_the_only_row_of_a_class_is_not_held_out(seed, passes):
     X, y = noisy()
     params = {"early_stopping": True, "validation_fraction": 0.5, "random_state": seed}
-    FtrlClassifier(**params, max_iter=1).fit(X, np.r_[2, y[1:]])
+    FtrlClassifier(**params, max_iter=1, average=False).fit(X, np.r_[2, y[1:]])
     learned = passes[0][1].order
     assert 0 in learned
     assert y[learned[learned > 0]].sum() == pytest.approx(y[1:].sum() / 2, abs=1)
@@ -213,7 +213,7 @@ def test_the_only_row_of_a_class_is_not_held_out(seed, passes):
 def test_the_only_row_of_a_class_is_learned_where_classes_outnumber_rows_held_out(seed, passes):
     y = (np.arange(21) + 1) // 2
     params = {"early_stopping": True, "validation_fraction": 0.3, "random_state": seed}
-    FtrlClassifier(**params, max_iter=1).fit(random_rows(21), y)
+    FtrlClassifier(**params, max_iter=1, average=False).fit(random_rows(21), y)
     assert 0 in passes[0][1].order
 
 
@@ -235,7 +235,7 @@ def test_sample_weights_count_in_the_validation_loss():
     X, y = noisy()
     X_val, y_val = noisy(seed=1)
     w = np.random.default_rng(0).uniform(size=200) * (np.arange(200) % 3 > 0)
-    model = FtrlClassifier(max_iter=1, tol=None)
+    model = FtrlClassifier(max_iter=1, average=False, tol=None)
     model.fit(X, y, X_val=X_val, y_val=y_val, sample_weight_val=w)
     expected = log_loss(y_val, model.predict_proba(X_val), sample_weight=w)
     assert model.validation_curve_ == pytest.approx([expected], rel=1e-9)
@@ -243,7 +243,7 @@ def test_sample_weights_count_in_the_validation_loss():
 
 def test_class_weights_do_not_count_in_the_validation_loss():
     X, y = noisy()
-    model = FtrlClassifier(max_iter=1, tol=None, class_weight={0: 5.0})
+    model = FtrlClassifier(max_iter=1, average=False, tol=None, class_weight={0: 5.0})
     model.fit(X, y, X_val=X, y_val=y)
     expected = log_loss(y, model.predict_proba(X))
     assert model.validation_curve_ == pytest.approx([expected], rel=1e-9)
@@ -515,7 +515,7 @@ BAD = {
 @pytest.mark.parametrize("message", BAD)
 def test_bad_validation_rows_are_refused_and_change_nothing(message):
     X, y = noisy()
-    model = FtrlClassifier(max_iter=1).fit(X, y)
+    model = FtrlClassifier(max_iter=1, average=False).fit(X, y)
     before = vars(model).copy()
     with pytest.raises(ValueError, match=message):
         model.fit(X, y, **BAD[message])
