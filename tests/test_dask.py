@@ -372,7 +372,7 @@ def test_a_worker_killed_in_a_round_changes_nothing(mortal, kill_once):
 
 def test_a_start_lost_with_a_worker_is_sent_again(client, monkeypatch):
     parts = [rows(seed) for seed in range(2)]
-    module = sys.modules["sklearn_ftrl.dask"]
+    module = sys.modules["sklearn_ftrl._cluster"]
     a_round, starts = module._round, []
 
     def lost_once(client, start, groups):
@@ -388,7 +388,7 @@ def test_a_start_lost_with_a_worker_is_sent_again(client, monkeypatch):
 
 
 def test_a_round_leaves_its_start_as_it_was(client, monkeypatch):
-    module = sys.modules["sklearn_ftrl.dask"]
+    module = sys.modules["sklearn_ftrl._cluster"]
     a_round, starts = module._round, []
 
     def recorded(client, start, groups):
@@ -503,7 +503,7 @@ def any_runs(dask_scheduler):
 
 
 def test_workers_that_are_all_paused_in_a_round_are_an_error(no_workers, monkeypatch):
-    module = sys.modules["sklearn_ftrl.dask"]
+    module = sys.modules["sklearn_ftrl._cluster"]
     a_round = module._round
 
     def paused(client, start, groups):
@@ -590,7 +590,7 @@ def test_data_that_cannot_be_learned_is_refused(client, arguments, error, messag
 def test_a_partition_that_cannot_be_loaded_is_an_error_before_any_round(
     client, monkeypatch, Distributed
 ):
-    monkeypatch.setattr(sys.modules["sklearn_ftrl.dask"], "_rounds", None)
+    monkeypatch.setattr(sys.modules["sklearn_ftrl.dask"], "rounds", None)
     X, y = rows(0)
     bad = dask.delayed(operator.truediv)(1, 0)
     with pytest.raises(ZeroDivisionError):
