@@ -182,9 +182,10 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
         The labels, sorted.
     coef_ : ndarray of shape (1, n_features) or (n_classes, n_features)
         The weights. Read-only, and computed from the state at each access, with the parameters
-        of the last ``fit`` or ``partial_fit``. A CSR matrix after ``sparsify``.
+        of the last ``fit`` or ``partial_fit``. To set them, call ``fit`` with ``coef_init``. A
+        CSR matrix after ``sparsify``.
     intercept_ : ndarray of shape (1,) or (n_classes,)
-        The intercepts. Read-only.
+        The intercepts. Read-only: ``fit`` with ``intercept_init`` sets them.
     z_, n_ : ndarray of the shape of ``coef_``
         The FTRL state: adjusted sums of gradients, and sums of squared gradients. Read-only.
     intercept_z_, intercept_n_ : ndarray of the shape of ``intercept_``

@@ -6,7 +6,7 @@ import time
 import dask
 import dask.array as da
 import numpy as np
-from distributed import CancelledError, Future, get_client, wait
+from distributed import CancelledError, Future, Status, get_client, wait
 from sklearn.metrics import mean_squared_error
 from sklearn.utils import column_or_1d
 from sklearn.utils.validation import _num_samples
@@ -75,7 +75,7 @@ class Job:
                 raise TimeoutError(
                     f"Partitions cannot be run, {stuck or 'all'} of {len(self.parts)}: for "
                     f"no_workers_timeout={self.timeout} seconds no worker may take them. Those "
-                    "that they are bound to are gone, or none is running."
+                    "that they are bound to are gone or paused, or none is running."
                 )
 
 
@@ -102,10 +102,13 @@ def _is_lost(data):
 
 
 def _blocked(keys, dask_scheduler):
-    """Return which tasks wait for one that no worker may run."""
+    """Return which tasks wait for one that no worker may begin."""
     blocked = set(dask_scheduler.unrunnable)
     if not dask_scheduler.running:
         blocked.update(dask_scheduler.queued)
+    for worker in dask_scheduler.workers.values():
+        if worker.status == Status.paused:  # it ends what it has begun, and begins nothing
+            blocked.update(set(worker.processing) - set(worker.executing))
     tasks = list(blocked)
     while tasks:
         waiters = (tasks.pop().waiters or set()) - blocked

@@ -182,9 +182,7 @@ class Learner:
         prox, intercept_prox = self.numbers.prox, self.numbers.intercept_prox
         state = _state.grown(self.state, at, n_outputs, n, prox, factor)
         intercept = _state.grown(self.intercept_state, at, n_outputs, n, intercept_prox, factor)
-        model = Learner(state, intercept, self.numbers, scales, self.t)
-        model.alpha = self.alpha
-        return model
+        return Learner(state, intercept, self.numbers, scales, self.t)
 
     def is_sound(self, shape):
         """Return whether the arrays are what the kernel writes to without looking."""

@@ -66,7 +66,7 @@ class Passes:
             print(f"{report}, {time.perf_counter() - self.start:.2f} s")
         if self.n_iter == 1:
             self.enough = (self.tol or 0.0) * abs(loss)
-        if self.n_iter == 1 or loss < self.best_loss - self.enough:
+        if loss < self.best_loss - self.enough:
             self.best_loss, self.best_iter = loss, self.n_iter
             if self.judge:
                 self.best = self.learner.copy(into=self.best)

@@ -153,9 +153,10 @@ class FtrlRegressor(RegressorMixin, BaseFtrl):
     ----------
     coef_ : ndarray of shape (n_features,)
         The weights. Read-only, and computed from the state at each access, with the parameters
-        of the last ``fit`` or ``partial_fit``. A CSR matrix of one row after ``sparsify``.
+        of the last ``fit`` or ``partial_fit``. To set them, call ``fit`` with ``coef_init``. A
+        CSR matrix of one row after ``sparsify``.
     intercept_ : ndarray of shape (1,)
-        The intercept. Read-only.
+        The intercept. Read-only: ``fit`` with ``intercept_init`` sets it.
     z_, n_ : ndarray of shape (n_features,)
         The FTRL state: adjusted sums of gradients, and sums of squared gradients. Read-only.
     intercept_z_, intercept_n_ : ndarray of shape (1,)

@@ -138,8 +138,8 @@ class DaskFtrlClassifier(_DaskFtrl):
     no_workers_timeout : float or None, default=300.0
         Seconds, more than 0, that a partition may find no worker before ``fit``,
         ``partial_fit`` and ``score`` raise a TimeoutError that names it. Time in which a
-        worker loads or learns does not count. None waits for ever: for a cluster whose workers
-        start hours later.
+        worker loads or learns does not count; time in which the partition waits for a worker
+        that is paused does. None waits for ever: for a cluster whose workers start hours later.
     client : distributed.Client or None, default=None
         The cluster. None: that of the client made last.
 
@@ -379,8 +379,8 @@ class DaskFtrlRegressor(_DaskFtrl):
     no_workers_timeout : float or None, default=300.0
         Seconds, more than 0, that a partition may find no worker before ``fit``,
         ``partial_fit`` and ``score`` raise a TimeoutError that names it. Time in which a
-        worker loads or learns does not count. None waits for ever: for a cluster whose workers
-        start hours later.
+        worker loads or learns does not count; time in which the partition waits for a worker
+        that is paused does. None waits for ever: for a cluster whose workers start hours later.
     client : distributed.Client or None, default=None
         The cluster. None: that of the client made last.
 

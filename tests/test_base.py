@@ -203,6 +203,7 @@ def test_warm_start_of_a_sparsified_model_refuses_other_columns(kind):
     [
         ({"coef_init": np.zeros((7, 12))}, "coef_init.shape"),
         ({"coef_init": np.zeros(11)}, "coef_init.shape"),
+        ({"coef_init": np.zeros((12, 1))}, "coef_init.shape"),
         ({"intercept_init": np.zeros(5)}, "intercept_init.shape"),
         ({"intercept_init": np.nan}, "intercept_init contains NaN"),
     ],

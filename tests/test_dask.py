@@ -8,6 +8,7 @@ import pickle
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
@@ -372,7 +373,7 @@ def test_a_worker_killed_in_a_round_changes_nothing(mortal, kill_once):
 
 def test_a_start_lost_with_a_worker_is_sent_again(client, monkeypatch):
     parts = [rows(seed) for seed in range(2)]
-    module = sys.modules["sklearn_ftrl.dask"]
+    module = sys.modules["sklearn_ftrl._cluster"]
     a_round, starts = module._round, []
 
     def lost_once(client, start, groups):
@@ -388,7 +389,7 @@ def test_a_start_lost_with_a_worker_is_sent_again(client, monkeypatch):
 
 
 def test_a_round_leaves_its_start_as_it_was(client, monkeypatch):
-    module = sys.modules["sklearn_ftrl.dask"]
+    module = sys.modules["sklearn_ftrl._cluster"]
     a_round, starts = module._round, []
 
     def recorded(client, start, groups):
@@ -480,7 +481,11 @@ def test_partitions_bound_to_a_worker_that_goes_in_a_round_are_named(mortal, fit
 def no_workers():
     """Return a cluster of no workers."""
     cluster = distributed.LocalCluster(
-        n_workers=0, processes=False, dashboard_address=":0", memory_limit=None
+        n_workers=0,
+        threads_per_worker=1,
+        processes=False,
+        dashboard_address=":0",
+        memory_limit=None,
     )
     with cluster, distributed.Client(cluster, set_as_default=False) as client:
         yield client
@@ -503,7 +508,7 @@ def any_runs(dask_scheduler):
 
 
 def test_workers_that_are_all_paused_in_a_round_are_an_error(no_workers, monkeypatch):
-    module = sys.modules["sklearn_ftrl.dask"]
+    module = sys.modules["sklearn_ftrl._cluster"]
     a_round = module._round
 
     def paused(client, start, groups):
@@ -520,6 +525,57 @@ def test_workers_that_are_all_paused_in_a_round_are_an_error(no_workers, monkeyp
     with pytest.raises(TimeoutError, match="Partitions cannot be run, all of 3"):
         model.fit(*as_csr_chunks(*rows(0)))
     assert not hasattr(model, "coef_")
+
+
+HELD = threading.Event()
+
+
+def held(rows):
+    """Return rows when the test says so."""
+    HELD.wait(60)
+    return rows
+
+
+def all_of(worker, dask_scheduler):
+    """Return the tasks that a worker has, and those of them that it has begun."""
+    state = dask_scheduler.workers[worker]
+    return {task.key for task in state.processing}, {task.key for task in state.executing}
+
+
+@pytest.fixture
+def paused(no_workers):
+    """Return a client, a worker that is paused with two tasks, one of them begun, and the tasks.
+
+    The other worker runs.
+    """
+    HELD.clear()
+    no_workers.cluster.scale(2)
+    no_workers.wait_for_workers(2, timeout=60)
+    worker, _ = sorted(no_workers.nthreads())
+    X, y = rows(0)
+    where = {"workers": [worker], "pure": False}
+    begun = no_workers.submit(held, X, **where)
+    waits = no_workers.submit(copy.copy, X, **where)
+    expected = {begun.key, waits.key}, {begun.key}
+    while no_workers.run_on_scheduler(all_of, worker) != expected:
+        time.sleep(0.05)
+    no_workers.run(pause, workers=[worker])
+    yield no_workers, begun, waits, no_workers.submit(copy.copy, y, pure=False)
+    HELD.set()
+
+
+def test_a_partition_that_waits_at_a_paused_worker_is_an_error(paused):
+    client, _, waits, y = paused
+    model = DaskFtrlClassifier(client=client, no_workers_timeout=0.2)
+    with pytest.raises(TimeoutError, match=r"cannot be run, \[0\] of 1"):
+        model.fit([waits], [y])
+
+
+def test_a_partition_that_a_paused_worker_has_begun_is_waited_for(paused):
+    client, begun, _, y = paused
+    model = DaskFtrlClassifier(client=client, no_workers_timeout=0.2)
+    threading.Timer(1.0, HELD.set).start()
+    assert model.fit([begun], [y]).t_ == 180
 
 
 @pytest.mark.parametrize("nothing", ["zeros", "weights of zero"])
@@ -590,7 +646,7 @@ def test_data_that_cannot_be_learned_is_refused(client, arguments, error, messag
 def test_a_partition_that_cannot_be_loaded_is_an_error_before_any_round(
     client, monkeypatch, Distributed
 ):
-    monkeypatch.setattr(sys.modules["sklearn_ftrl.dask"], "_rounds", None)
+    monkeypatch.setattr(sys.modules["sklearn_ftrl.dask"], "rounds", None)
     X, y = rows(0)
     bad = dask.delayed(operator.truediv)(1, 0)
     with pytest.raises(ZeroDivisionError):

@@ -191,9 +191,9 @@ def passes(monkeypatch):
     """Return what the kernel is told to learn from here on: the state, and the batch."""
     seen, plain = [], Learner.learn
 
-    def learn(self, batch, **kwargs):
+    def learn(self, batch, *args, **kwargs):
         seen.append((self.state.ctypes.data, batch))
-        return plain(self, batch, **kwargs)
+        return plain(self, batch, *args, **kwargs)
 
     monkeypatch.setattr(Learner, "learn", learn)
     return seen
@@ -633,6 +633,19 @@ def test_a_callback_that_ends_the_search_leaves_the_best_pass():
     model.fit(random_rows(), random_targets())
     assert model.n_iter_ == 3
     assert model.t_ == model.best_iter_ * 54
+
+
+@with_callbacks
+def test_a_callback_that_ends_the_search_by_halves_leaves_the_best_pass_of_the_first(passes):
+    X, y = noisy(101)
+    model = FtrlClassifier(random_state=0, **LAST, **NUMBERS).set_callbacks(Watcher(epochs=3))
+    model.fit(X, y)
+    expected = FtrlClassifier(**NUMBERS)
+    for _, batch in passes[: 2 * model.best_iter_ : 2]:
+        expected.partial_fit(X[batch.order], y[batch.order], classes=[0, 1])
+    assert model.best_iter_ < model.n_iter_ == 3
+    assert model.t_ == 51 * model.best_iter_
+    assert_same_bits(model, expected)
 
 
 @with_callbacks

@@ -23,6 +23,7 @@ from scipy import sparse
 from sklearn.utils.fixes import parse_version
 
 from sklearn_ftrl import FtrlClassifier
+from sklearn_ftrl._rows import as_rows, batch, joined
 
 
 @pytest.mark.parametrize("container", ["array", "matrix"])
@@ -184,7 +185,7 @@ BAD_ROWS = {
 
 
 BAD_WEIGHTS = {
-    "negative": (np.r_[-1.0, np.ones(59)], "Negative values"),
+    "negative": (np.r_[-0.1, np.ones(59)], "Negative values"),
     "nan": (np.r_[np.nan, np.ones(59)], "sample_weight contains NaN"),
     "inf": (np.r_[np.inf, np.ones(59)], "sample_weight contains infinity"),
     "too short": (np.ones(59), "expected"),
@@ -293,3 +294,15 @@ def test_an_argument_that_is_no_number_is_named(name, kind):
     estimator, y = kind
     with pytest.raises(ValueError, match=f"{name} must be numbers"):
         estimator().fit(random_rows(), y, **{name: ["heavy"] * 60})
+
+
+def test_the_longest_row_of_two_batches_is_known_whichever_has_it():
+    one, other = (batch(np.ones((2, n)), np.zeros(2), np.ones(2)) for n in (3, 5))
+    assert joined(one, other).rows.longest == joined(other, one).rows.longest == 5
+
+
+@pytest.mark.parametrize(("n_zeros", "is_sparse"), [(4, False), (5, True)])
+def test_an_array_of_as_many_zeros_as_numbers_is_learned_as_sparse_rows(n_zeros, is_sparse):
+    X = np.ones((2, 5))
+    X.ravel()[:n_zeros] = 0.0
+    assert (as_rows(X).indices is not None) == is_sparse
