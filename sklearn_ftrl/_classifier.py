@@ -256,23 +256,9 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
     **float32**: z and n have the type of X at the first fit; arithmetic is float64. In float32, n
     stops growing at about 2**23 times the squares of the gradients that still come.
 
-    **Parameters elsewhere**:
-
-    =========================  ========  ====================================  ============
-    here                       paper     Keras Ftrl                            vw --ftrl
-    =========================  ========  ====================================  ============
-    learning_rate              alpha     learning_rate                         --ftrl_alpha
-    beta                       beta      beta                                  --ftrl_beta
-    l1                         lambda_1  l1_regularization_strength            --l1
-    l2                         lambda_2  **2 x** l2_regularization_strength    --l2
-    l2_shrinkage                         l2_shrinkage_regularization_strength
-    learning_rate_power        -0.5      learning_rate_power
-    initial_accumulator_value  0         the same, 0.1 by default
-    clipvalue etc.                       the same
-    penalize_intercept=True              always so                             always so
-    =========================  ========  ====================================  ============
-
-    Keras steps along the mean gradient of a batch: numbers are the same at batch size 1.
+    **Keras and vw**: the steps are those of Keras' Ftrl at batch size 1, and of ``vw --ftrl``, both
+    with ``penalize_intercept=True``. ``l2`` is **twice** Keras' l2_regularization_strength; Keras
+    has an initial_accumulator_value of 0.1. The other names are in the documentation, "Migrating".
 
     References
     ----------

@@ -210,8 +210,8 @@ class FtrlRegressor(RegressorMixin, BaseFtrl):
     1,000 rows. Until then each call learns these rows anew, with the numbers of all of them. They
     are pickled with the model. Then the numbers are kept.
 
-    The notes of `FtrlClassifier` on columns of other sizes, on float32 and on the parameters
-    elsewhere hold here too. vw does not halve the squared error: for its numbers, pass
+    The notes of `FtrlClassifier` on columns of other sizes, on float32, on Keras and vw
+    hold here too. vw does not halve the squared error: for its numbers, pass
     ``sample_weight=2``.
 
     References
