@@ -24,7 +24,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import murmurhash3_32
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from sklearn_ftrl import FtrlClassifier, _hashing, preprocessing
+from sklearn_ftrl import FtrlClassifier, _hashing, _threads, preprocessing
 from sklearn_ftrl.preprocessing import ColumnHasher
 
 pa = pytest.importorskip("pyarrow")
@@ -310,7 +310,7 @@ def test_a_thread_has_a_part_of_the_rows(small_blocks, monkeypatch, n_jobs, n_th
 
 
 def test_none_is_one_thread_under_parallel_config_too(small_blocks, monkeypatch):
-    monkeypatch.setattr(preprocessing, "ThreadPoolExecutor", None)
+    monkeypatch.setattr(_threads, "ThreadPoolExecutor", None)
     with parallel_config("threading", n_jobs=2):
         ColumnHasher().transform({"a": range(99)})
 

@@ -30,7 +30,7 @@ from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from test_common import NOT_EQUIVALENT
 
-from sklearn_ftrl import FtrlClassifier, FtrlRegressor, _search
+from sklearn_ftrl import FtrlClassifier, FtrlRegressor, _race
 from sklearn_ftrl.model_selection import (
     ProgressiveSearch,
     progressive_val_predict,
@@ -292,7 +292,7 @@ def test_memory_does_not_grow_with_the_stream(monkeypatch):
     scores = noisy(0.0, 0.1, n_batches=50, paired=1.0)
     sizes = [1, 2, 3, 4, 5] * 10
     whole = race(scores, sizes, eliminate=False)
-    monkeypatch.setattr(_search, "MOST_BATCHES", 8)
+    monkeypatch.setattr(_race, "MOST_BATCHES", 8)
     merged = race(scores, sizes, eliminate=False)
     assert len(merged._race.scores) < 8
     assert merged._race.sizes.sum() == sum(sizes)
@@ -304,7 +304,7 @@ def test_memory_does_not_grow_with_the_stream(monkeypatch):
 
 
 def test_a_window_may_be_given_up(monkeypatch):
-    monkeypatch.setattr(_search, "MOST_BATCHES", 4)
+    monkeypatch.setattr(_race, "MOST_BATCHES", 4)
     search = race(noisy(0.0, 0.0, n_batches=12), [1] * 9, window=7)
     assert search._race.sizes.tolist() == [1] * 7
     search.set_params(window=None)
