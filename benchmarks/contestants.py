@@ -31,7 +31,12 @@ def ftrl(work, shuffle, dtype=np.float64, **parameters):
         return None
     X = work.X.astype(dtype, copy=False)
     model = FtrlClassifier(
-        max_iter=1, early_stopping=False, shuffle=shuffle, random_state=0, **FTRL
+        max_iter=1,
+        early_stopping=False,
+        average=False,
+        shuffle=shuffle,
+        random_state=0,
+        **FTRL,
     )
     model.set_params(**parameters)
     return lambda: clone(model).fit(X, work.y)
@@ -185,11 +190,12 @@ def import_peer(name):
         raise MissingError("not installed") from None
 
 
-OURS = "FtrlClassifier"
+OURS = "FtrlClassifier(average=False)"  # as all others: the weights after the last row
 CONTESTANTS = {
     OURS: ftrl,
-    "FtrlClassifier, float32 X": lambda *pass_: ftrl(*pass_, dtype=np.float32),
-    "FtrlClassifier, n_jobs=2": lambda *pass_: ftrl(*pass_, n_jobs=2),
+    "the same, float32 X": lambda *pass_: ftrl(*pass_, dtype=np.float32),
+    "the same, n_jobs=2": lambda *pass_: ftrl(*pass_, n_jobs=2),
+    "FtrlClassifier()": lambda *pass_: ftrl(*pass_, average=True),
     "FtrlClassifier.partial_fit, warm": ftrl_partial_fit,
     "SGDClassifier, l2": lambda *pass_: sgd(*pass_, penalty="l2"),
     "SGDClassifier, l1": lambda *pass_: sgd(*pass_, penalty="l1"),
