@@ -21,9 +21,9 @@ SKOPS_TRUSTED = [
     "sklearn_ftrl._kernel.Rows",
     "sklearn_ftrl._learner.Learner",
     "sklearn_ftrl._learner.Numbers",
-    "sklearn_ftrl._learner.Weights",
     "sklearn_ftrl._regressor.FtrlRegressor",
     "sklearn_ftrl._rows.Batch",
     "sklearn_ftrl._units.Units",
+    "sklearn_ftrl._weights.Weights",
     "sklearn_ftrl.preprocessing.ColumnHasher",
 ]

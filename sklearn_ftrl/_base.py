@@ -6,8 +6,9 @@ from sklearn.utils import check_random_state
 
 from . import _passes, _rows
 from ._auto import enough
-from ._learner import Learner, Weights
+from ._learner import Learner
 from ._parameters import ParametrizedFtrl
+from ._weights import Weights
 
 try:
     from sklearn.callback import CallbackSupportMixin
@@ -115,23 +116,27 @@ class BaseFtrl(CallbackSupportMixin, ParametrizedFtrl):
                 "Sample weights must contain at least one non-zero number (class_weight "
                 "counts as well)."
             )
-        draft._learner = learner = draft._ready(before, batch, coef_init, intercept_init)
-        if any(given is not None for given in (X_val, y_val, sample_weight_val)):
-            batches, judge = [batch], draft._judge(X_val, y_val, sample_weight_val)
+        given = X_val, y_val, sample_weight_val
+        batch, features = draft._narrowed(batch, before, coef_init, *given)
+        draft._learner = learner = draft._ready(before, batch, coef_init, intercept_init, features)
+        if any(each is not None for each in given):
+            batches, judge = [batch], draft._judge(*given)
             may_refit = False
         else:
             batches, judge = _passes.held_out(draft, batch, X, y, sample_weight, random_state)
         parts = [(learner.copy() if k else learner, part) for k, part in enumerate(batches)]
         for name in [*HISTORY, "_first_rows"]:
             vars(draft).pop(name, None)
-        self.__dict__ = vars(draft)
+        if features is None:  # else a model of these is no model of X yet
+            self.__dict__ = vars(draft)
         try:
-            passes = _passes.Passes(self, parts, judge, random_state, max_iter, self.tol)
-            stopped = self._make(passes, task, told)
+            passes = _passes.Passes(draft, parts, judge, random_state, max_iter, self.tol)
+            stopped = draft._make(passes, task, told)
             if judge and may_refit and not stopped:
-                self._refit(batch, random_state, task, told, coef_init, intercept_init)
+                draft._refit(batch, random_state, task, told, coef_init, intercept_init)
         finally:
-            self._settle(batch)
+            draft._settle(batch, features)
+            self.__dict__ = vars(draft)
         task.call_on_fit_task_end(**told, reconstruction_attributes=self._snapshot)
         return self
 
@@ -236,7 +241,7 @@ class BaseFtrl(CallbackSupportMixin, ParametrizedFtrl):
         dtype = batch.rows.data.dtype if before is None else before.dtype
         scales = self._find_scales(batch) if batch.order.size else None
         scales = self._with_units_of_now(scales, batch)
-        self._learner = self._new_learner(dtype, scales)
+        self._learner = self._new_learner(self.n_features_in_, dtype, scales)
         self._start_from(self._learner)
         if first is not None:
             self._learner.learn(self._learner.in_stream(first))
@@ -264,6 +269,17 @@ class BaseFtrl(CallbackSupportMixin, ParametrizedFtrl):
         """Return the arguments as checked arrays."""
         y = y if y is None else self._as_y(y)
         return _rows.check_rows(self, X, y, sample_weight, dtype=dtype, reset=reset)
+
+    def _narrowed(self, batch, *from_outside):
+        """Return rows of the features that occur, and these; of all features, and None.
+
+        Rows of few features are learned without a look at the others, if nobody else looks at the
+        model meanwhile, or has given it weights or rows.
+        """
+        others = [self.scoring, getattr(self, "_skl_callbacks", None) or None, *from_outside]
+        if all(each is None for each in others):
+            return _rows.narrowed(batch, self.n_features_in_)
+        return batch, None
 
     def _judge(self, X, y, sample_weight):
         """Return a function that judges a model by the caller's rows for early stopping."""

@@ -11,7 +11,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from . import _rows, _state
 from ._kernel import CLASSIFIER_LOSSES, REGRESSOR_LOSSES
-from ._learner import Learner, Weights, finite
+from ._learner import Learner
+from ._weights import Weights, finite
 
 LOSS_NAMES = {code: name for name, code in (CLASSIFIER_LOSSES | REGRESSOR_LOSSES).items()}
 DOC_PAGE = (  # of the API reference

@@ -1,11 +1,9 @@
 """A linear model that learns: z and root n, what turns them into weights, rows learned."""
 
 import copy
-import itertools
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy import sparse
 
 from . import _parts, _state, _threads
 from ._kernel import (
@@ -17,11 +15,11 @@ from ._kernel import (
     Prox,
     learn_few,
     learn_many,
-    multiply,
     total_loss,
 )
 from ._parts import merge_parts
 from ._units import cut, features_of, sizes_of
+from ._weights import finite, product
 
 # A running kernel does not hear Ctrl-C: weights learned between two looks, about 0.1 s.
 BLOCK = 2**23
@@ -38,54 +36,6 @@ class Numbers(NamedTuple):
     intercept_prox: Prox
     clip: Clip | None
     fit_intercept: bool
-
-
-class FreedError(ValueError, AttributeError):
-    """Raised for z and n of a model without them; hasattr takes it for an AttributeError."""
-
-
-class Weights:
-    """A linear model that does not learn any more: its weights, dense or CSR, and intercepts.
-
-    ``scales`` is what "auto" stood for, which a model keeps and does not read.
-    """
-
-    def __init__(self, coef, intercept, learner):
-        self.coef, self.intercept = coef, intercept
-        self.numbers, self.scales = learner.numbers, learner.scales
-        self.alpha, self.t = learner.alpha, learner.t
-
-    @property
-    def dtype(self):
-        return self.coef.dtype
-
-    @property
-    def shape(self):
-        return self.coef.shape
-
-    def weights(self):
-        """Return the weights as an array of shape (n_features, n_outputs), float64."""
-        if not sparse.issparse(self.coef):
-            return np.array(self.coef.T, np.float64, order="C")  # which is not read-only
-        weights = np.zeros(self.coef.shape[::-1])  # its memory comes with use
-        weights[self.coef.indices, self.coef.nonzero()[0]] = self.coef.data
-        return weights
-
-    def intercepts(self):
-        """Return the intercepts, of shape (n_outputs,)."""
-        return self.intercept
-
-    def predict(self, rows, order, n_threads=1):
-        """Return the linear predictor of rows in this order, of shape (n_rows, n_outputs)."""
-        if sparse.issparse(self.coef) and rows.data.size < self.coef.nnz:
-            weights = _look_up(self.coef, rows.indices)
-            own = _state.read_only(np.arange(rows.data.size, dtype=rows.indices.dtype))
-            return _product(rows._replace(indices=own), order, weights, self.intercept, n_threads)
-        return _product(rows, order, self.weights(), self.intercept, n_threads)
-
-    def learned(self):
-        """Raise the error of a model that has no z and n."""
-        raise FreedError("z and n are not available: sparsify freed them.")
 
 
 class Learner:
@@ -183,6 +133,18 @@ class Learner:
         state = _state.grown(self.state, at, n_outputs, n, prox, factor)
         intercept = _state.grown(self.intercept_state, at, n_outputs, n, intercept_prox, factor)
         return Learner(state, intercept, self.numbers, scales, self.t)
+
+    def spread(self, features, n_features, n):
+        """Return a model of so many features, in which those of this one are these."""
+        state = _state.start(n_features, self.state.shape[2], self.dtype, n)
+        state[features] = self.state
+        scales = self.scales
+        if self.units is not None:
+            units = self.units._replace(features=features[self.units.features])
+            scales = scales._replace(units=units)
+        model = Learner(state, self.intercept_state, self.numbers, scales, self.t)
+        model.alpha = self.alpha
+        return model
 
     def is_sound(self, shape):
         """Return whether the arrays are what the kernel writes to without looking."""
@@ -366,7 +328,7 @@ class Learner:
         """Return the linear predictor of rows in this order, of shape (n_rows, n_outputs)."""
         mixed = self.is_centered and rows.indices is not None
         if mixed or rows.data.size >= self.state.shape[0]:
-            return _product(rows, order, self.weights(), self.intercepts(), n_threads)
+            return product(rows, order, self.weights(), self.intercepts(), n_threads)
         return self._predict_few(rows, order)
 
     def _predict_few(self, rows, order):
@@ -564,31 +526,3 @@ class Averaging(Learner):
     def intercepts(self):
         """Return the intercepts, of shape (n_outputs,)."""
         return self.copy().intercepts()
-
-
-def finite(weights, dtype):
-    """Return weights in this type, which has to hold them."""
-    with np.errstate(over="ignore"):
-        weights = weights.astype(dtype, copy=False)
-    if not np.isfinite(weights).all():
-        raise ValueError(f"A weight is too large for {dtype}. Lower learning_rate or scale X.")
-    return weights
-
-
-def _product(rows, order, weights, intercepts, n_threads):
-    """Return the rows in this order times the weights, plus the intercepts."""
-    raws = np.full((order.size, intercepts.size), intercepts)
-    parts = _threads.split(order.size, _threads.how_many(n_threads, rows.data.size * raws.shape[1]))
-    _threads.in_threads(multiply, [(rows, order[a:b], weights, raws[a:b]) for a, b in parts])
-    return raws
-
-
-def _look_up(coef, indices):
-    """Return the weights of these features, a row each, from a CSR matrix."""
-    weights = np.zeros((indices.size, coef.shape[0]))
-    for output, (start, stop) in enumerate(itertools.pairwise(coef.indptr)):
-        if start < stop:
-            columns = coef.indices[start:stop]
-            at = np.searchsorted(columns, indices).clip(max=stop - start - 1)
-            weights[:, output] = np.where(columns[at] == indices, coef.data[start + at], 0.0)
-    return weights

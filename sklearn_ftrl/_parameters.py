@@ -131,8 +131,11 @@ class ParametrizedFtrl(FittedFtrl):
         units = grown(scales.units, scales.typical, batch, self.n_features_in_)
         return scales._replace(units=units)
 
-    def _ready(self, before, batch, coef_init=None, intercept_init=None):
-        """Return the learner with the parameters of now, ready to learn the first of these rows."""
+    def _ready(self, before, batch, coef_init=None, intercept_init=None, features=None):
+        """Return the learner with the parameters of now, ready to learn the first of these rows.
+
+        A new one is of these features.
+        """
         scales = None if before is None else before.scales
         by_column = self.learning_rate == "auto" and scales is not None
         finds = self._uses_auto() if scales is None else by_column and scales.typical == np.inf
@@ -146,15 +149,16 @@ class ParametrizedFtrl(FittedFtrl):
                 before = before.with_units(scales, keep_weights)
             learner = before.with_numbers(self._numbers(scales), scales)
         else:
-            learner = self._new_learner(batch.rows.data.dtype, scales)
+            n_features = self.n_features_in_ if features is None else features.size
+            learner = self._new_learner(n_features, batch.rows.data.dtype, scales)
         self._start_from(learner, coef_init, intercept_init)
         learner.rates(batch.order.size)  # a schedule that fails does so before a row is learned
         return learner
 
-    def _new_learner(self, dtype, scales):
+    def _new_learner(self, n_features, dtype, scales):
         """Return a learner that has learned nothing."""
         return Learner.new(
-            self.n_features_in_,
+            n_features,
             self._n_outputs(),
             dtype,
             self.initial_accumulator_value,
@@ -164,7 +168,7 @@ class ParametrizedFtrl(FittedFtrl):
 
     def _blank(self, learner):
         """Return a learner like this one that has learned nothing."""
-        return self._new_learner(learner.dtype, learner.scales)
+        return self._new_learner(learner.shape[1], learner.dtype, learner.scales)
 
     def _start_from(self, learner, coef_init=None, intercept_init=None):
         """Give a learner weights to start from: these, or the intercepts that "auto" has found."""
@@ -178,12 +182,18 @@ class ParametrizedFtrl(FittedFtrl):
             init = _rows.check_init(intercept_init, "intercept_init", (n_outputs,))
             learner.set_intercepts(init)
 
-    def _settle(self, batch):
-        """Let the intercept take what columns were measured from, and a mean count be right."""
+    def _settle(self, batch, features):
+        """Let the intercept take what columns were measured from, and a mean count be right.
+
+        A model of some features becomes one of all.
+        """
         learner = self._learner
         if self.loss == "poisson" and self.average and self.fit_intercept:
             learner.balance(batch)
         if learner.is_centered:
             scales = self._find_scales(batch)
             learner = learner.with_units(scales, keep_weights=True)
-            self._learner = learner.with_numbers(self._numbers(scales), scales)
+            learner = learner.with_numbers(self._numbers(scales), scales)
+        if features is not None:
+            learner = learner.spread(features, self.n_features_in_, self.initial_accumulator_value)
+        self._learner = learner

@@ -16,6 +16,8 @@ NO_NUMBER = (  # what numpy says of strings, of dicts, and of dates beside numbe
     "could not be promoted",
 )
 
+NARROW = 2  # numbers in all rows by the features of X
+
 
 class Batch(NamedTuple):
     """Rows with their targets and weights, and the order in which to take them."""
@@ -32,6 +34,19 @@ def batch(X, targets, weights, estimator=None):
     return Batch(
         as_rows(X, estimator), order, _frozen(targets, np.float64), _frozen(weights, np.float64)
     )
+
+
+def narrowed(batch, n_features):
+    """Return rows of the features that occur, and these, sorted; if they are many, as it is."""
+    indices = batch.rows.indices
+    if indices is None or not 0 < NARROW * indices.size <= n_features:
+        return batch, None
+    occurs = np.zeros(n_features, bool)
+    occurs[indices] = True
+    features = np.flatnonzero(occurs)
+    place = np.empty(n_features, indices.dtype)
+    place[features] = np.arange(features.size)
+    return batch._replace(rows=batch.rows._replace(indices=_frozen(place[indices]))), features
 
 
 def joined(first, second):
