@@ -79,9 +79,7 @@ def find_units(batch, n_features, centered):
     rows, order = batch.rows, batch.order
     centered = centered and rows.indices is None
     with np.errstate(all="ignore"):
-        some = order
-        if order.size > SAMPLE:  # at random: rows may be sorted, or periodic
-            some = np.random.default_rng(0).choice(order, SAMPLE, replace=False)
+        some = _some(order)
         features, counts, centers, sizes, constant = _columns(rows, some, n_features, centered)
         if not features.size:
             return None, 1.0
@@ -123,6 +121,12 @@ def grown(units, typical, batch, n_features):
     return of_sizes(own, sizes[own])
 
 
+def extreme_sizes(batch, n_features):
+    """Return the smallest and the largest size of a column, by some of these rows."""
+    *_, sizes, _ = _columns(batch.rows, _some(batch.order), n_features, centered=False)
+    return (sizes.min(), sizes.max()) if sizes.size else (1.0, 1.0)
+
+
 def cut(rows, typical):
     """Return rows in which no number is more than ten times the typical size."""
     most = STANDS_OUT * typical
@@ -151,6 +155,13 @@ def sizes_of(units, features):
     if units is not None:
         sizes[np.searchsorted(features, units.features)] = units.size
     return sizes
+
+
+def _some(order):
+    """Return some rows at random, as rows may be sorted, or periodic."""
+    if order.size <= SAMPLE:
+        return order
+    return np.random.default_rng(0).choice(order, SAMPLE, replace=False)
 
 
 def _columns(rows, order, n_features, centered, only=None):

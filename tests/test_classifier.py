@@ -50,6 +50,7 @@ def test_log_probabilities_are_finite_where_probabilities_round_to_0(n_classes):
     assert np.isfinite(model.predict_log_proba(1000 * X)).all()
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")  # nothing is learned
 @pytest.mark.parametrize("early_stopping", [True, "auto"])
 def test_class_weights_do_not_count_in_the_loss_of_rows_held_out(early_stopping):
     X, y = np.zeros((100, 1)), np.arange(100) % 2
