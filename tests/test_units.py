@@ -205,6 +205,19 @@ def test_units_that_suffice_are_the_same(form, units):
 
 
 @each_form
+@pytest.mark.parametrize(("least", "size"), [(2.1, 3200.0), (1.9, 100.0)])
+def test_a_column_that_drifts_away_from_0_counts_little(form, least, size):
+    D = signs(1.0, 4.0, 1.0)
+    D[:, 2] = 100.0 * np.linspace(least, 3.0, 20)
+    D[:, 1] = np.abs(D[:, 1])  # has no unit: it was as far from 0 in the first rows
+    units = Units(np.array([2]), np.array([100.0]), np.zeros(1))
+    more = grown(units, 1.0, of(form(D)), 3)
+    np.testing.assert_array_equal(more.features, [2])
+    np.testing.assert_array_equal(more.size, [size])
+    assert grown(units, 1.0, of(form(D[:9])), 3) is units  # too few rows to tell
+
+
+@each_form
 def test_units_do_not_grow_by_rows_of_weight_0(form):
     D = signs(1.0, 1.0)
     D[4, 1] = 1e6
@@ -588,6 +601,15 @@ def test_fit_takes_time_in_any_unit(goal, to, start, step):
     time = np.arange(len(y))
     good = np.c_[X, (time - time.mean()) / time.std()]
     assert fit_loss(goal, to(np.c_[X, start + step * time]), y) <= 1.02 * fit_loss(goal, good, y)
+
+
+@pytest.mark.compiled
+@each_goal
+def test_a_stream_takes_row_numbers(goal):
+    X, y = standardised(goal)
+    time = np.arange(len(y))
+    good = np.c_[X, (time - time.mean()) / time.std()]
+    assert stream_loss(goal, np.c_[X, time], y) <= 1.05 * stream_loss(goal, good, y)
 
 
 # What does not stand out learns as it is
