@@ -96,6 +96,12 @@ class BaseFtrl(CallbackSupportMixin, ParametrizedFtrl):
             or the loss of rows held out, which has to be finite, in any: the rows before that
             are then learned, and ``t_`` counts them. In the refit on all rows, see
             ``early_stopping``, the model is then that of the best pass before.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If an intercept alone predicts rows held out better than the model does, and those
+            learned too. Not with ``scoring``.
         """
         goes_on = self.warm_start and coef_init is None and hasattr(self, "_learner")
         before = self._learner if goes_on else None
@@ -137,6 +143,8 @@ class BaseFtrl(CallbackSupportMixin, ParametrizedFtrl):
         finally:
             draft._settle(batch, features)
             self.__dict__ = vars(draft)
+        if judge and self.scoring is None:
+            passes.warn_of_nothing_learned(self, batches)
         task.call_on_fit_task_end(**told, reconstruction_attributes=self._snapshot)
         return self
 
@@ -299,5 +307,5 @@ class BaseFtrl(CallbackSupportMixin, ParametrizedFtrl):
         if not batch.order.size:
             raise ValueError("sample_weight_val must contain at least one non-zero number.")
         if self.scoring is None:
-            return _passes.mean_loss(self, batch)
+            return _passes.MeanLoss(self, [batch])
         return _passes.score(self, X, y, weights)

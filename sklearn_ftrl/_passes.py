@@ -7,9 +7,13 @@ from numbers import Real
 import numpy as np
 from scipy import sparse
 from sklearn.base import is_classifier
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import check_scoring
 from sklearn.model_selection import train_test_split
 from sklearn.utils import _safe_indexing, column_or_1d
+
+from ._kernel import total_loss
+from ._units import extreme_sizes
 
 # What early_stopping="auto" holds out:
 ENOUGH_ROWS = 20  # nothing of fewer
@@ -85,6 +89,31 @@ class Passes:
             losses.append(learner.learn(some, n_threads=self.n_threads))
         return shares(batches) @ losses
 
+    def warn_of_nothing_learned(self, estimator, batches):
+        """Warn if an intercept alone is better than the models, by more than chance explains.
+
+        A model that is better by the rows it has learned, and not by others, has learned something.
+        """
+        alone = self.judge.of_intercepts(estimator, batches)
+        n_judged = sum(batch.order.size for batch in self.judge.batches)
+        best = min([self.best_loss, *self.loss_curve[1:]])  # at first, they knew nothing
+        y = batches[0].targets[batches[0].order]
+        is_constant = np.ptp(y) <= 1e-9 * np.abs(y).max()
+        if is_constant or self.n_iter == 1 or best <= alone * (1.0 + n_judged**-0.5):
+            return
+        smallest, largest = extreme_sizes(batches[0], estimator.n_features_in_)
+        advice = ["Scale X and y, or look for better features."]
+        if largest > 1000.0 * smallest:
+            advice.insert(0, f"Columns of X have sizes from {smallest:.2g} to {largest:.2g}.")
+        if estimator.learning_rate != "auto":
+            advice[-1] = 'learning_rate="auto" and beta="auto" follow the scales of X and y.'
+        warnings.warn(
+            "The model has learned nothing that an intercept alone does not predict better: the "
+            f"loss of rows held out is {self.best_loss:.3g} at best, and {alone:.3g} of the "
+            f"intercept. {' '.join(advice)}",
+            ConvergenceWarning,
+        )
+
     @property
     def without_gain(self):
         """Whether the last passes have not lowered the loss."""
@@ -154,7 +183,7 @@ def _hold_out(estimator, batch, X, y, sample_weight, random_state):
                 "until the refit. Mix the rows, or give X_val."
             )
     if estimator.scoring is None:
-        judge = mean_loss(estimator, batch._replace(weights=sample_weight, order=held_out))
+        judge = MeanLoss(estimator, [batch._replace(weights=sample_weight, order=held_out)])
     else:
         X = X.tocsr() if sparse.issparse(X) else X
         judge = score(estimator, *(_safe_indexing(a, held_out) for a in (X, y, sample_weight)))
@@ -173,13 +202,7 @@ def _halve(estimator, batch, sample_weight, random_state):
     halves = [batch._replace(order=np.r_[order[own::2], alone]) for own in (0, 1)]
     # Contiguous orders, for which code is compiled already.
     others = [batch._replace(order=order[own::2].copy(), weights=sample_weight) for own in (1, 0)]
-    judged, n_threads = shares(others), estimator._n_threads()
-
-    def judge(learners):
-        losses = map(lambda learner, rows: learner.mean_loss(rows, n_threads), learners, others)
-        return judged @ list(losses)
-
-    return halves, judge
+    return halves, MeanLoss(estimator, others)
 
 
 def _with_others(estimator, batch):
@@ -192,10 +215,28 @@ def _with_others(estimator, batch):
     return batch.order[counts[class_of] > 1]
 
 
-def mean_loss(estimator, batch):
-    """Return a function that judges a model by its mean loss."""
-    n_threads = estimator._n_threads()
-    return lambda learners: learners[0].mean_loss(batch, n_threads)
+class MeanLoss:
+    """Judges learners by their mean loss, each by a batch of its own."""
+
+    def __init__(self, estimator, batches):
+        self.batches, self.shares = batches, shares(batches)
+        self.n_threads = estimator._n_threads()
+
+    def __call__(self, learners):
+        pairs = zip(learners, self.batches, strict=True)
+        return self.shares @ [learner.mean_loss(batch, self.n_threads) for learner, batch in pairs]
+
+    def of_intercepts(self, estimator, learned):
+        """Return the loss of models that have only an intercept, found from these batches."""
+        losses = []
+        for batch, judged in zip(learned, self.batches, strict=True):
+            y, weights = batch.targets[batch.order], batch.weights[batch.order]
+            intercept = estimator._target_scales(y, weights)[2] if estimator.fit_intercept else None
+            raws = np.zeros((judged.order.size, estimator._n_outputs()))
+            raws += 0.0 if intercept is None else intercept
+            y, weights = judged.targets[judged.order], judged.weights[judged.order]
+            losses.append(total_loss(estimator._loss(), y, weights, raws) / weights.sum())
+        return self.shares @ losses
 
 
 def score(estimator, X, y, sample_weight):

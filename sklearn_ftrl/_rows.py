@@ -74,6 +74,9 @@ def _own(batch):
 def entries(rows, order):
     """Return data, indices and sizes of these rows, in this order."""
     data, indices, indptr, *_ = rows
+    if indices is not None and np.array_equal(order, np.arange(indptr.size - 1)):
+        own = slice(indptr[0], indptr[-1])
+        return data[own], indices[own], np.diff(indptr)
     sizes = np.diff(indptr)[order]
     offsets = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
     at = np.repeat(indptr[order], sizes) + offsets

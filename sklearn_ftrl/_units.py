@@ -10,6 +10,9 @@ from ._state import read_only
 
 STANDS_OUT = 10.0  # times larger or smaller than the typical column
 GROWN = 3.0  # times the typical size: what a number counts at most after its column has grown
+DRIFTED = 2.0  # times the typical size, in all of some rows: where a column in units has gone
+LITTLE = 0.125  # times the typical size: what its numbers count then
+SOME_ROWS = 10
 SAMPLE = 1000  # rows that tell sizes; of a column with a number that stands out, all rows do
 BLOCK = 2**16  # numbers that stay in the nearest cache
 
@@ -79,9 +82,7 @@ def find_units(batch, n_features, centered):
     rows, order = batch.rows, batch.order
     centered = centered and rows.indices is None
     with np.errstate(all="ignore"):
-        some = order
-        if order.size > SAMPLE:  # at random: rows may be sorted, or periodic
-            some = np.random.default_rng(0).choice(order, SAMPLE, replace=False)
+        some = _some(order)
         features, counts, centers, sizes, constant = _columns(rows, some, n_features, centered)
         if not features.size:
             return None, 1.0
@@ -112,7 +113,7 @@ def grown(units, typical, batch, n_features):
     rows = batch.rows if units is None else units.rows(batch.rows)
     numbers, features = _beyond(rows, batch.order, STANDS_OUT * typical)
     if not features.size:
-        return units
+        return units if units is None else _grown_where_drifted(units, typical, batch)
     features, at, counts = np.unique(features, return_inverse=True, return_counts=True)
     largest = np.zeros(features.size)
     np.maximum.at(largest, at, numbers)
@@ -121,6 +122,37 @@ def grown(units, typical, batch, n_features):
     sizes[features] *= np.exp2(np.minimum(counts, needed))
     own = np.flatnonzero(sizes != 1.0)
     return of_sizes(own, sizes[own])
+
+
+def _grown_where_drifted(units, typical, batch):
+    """Return units that have grown where all of some rows have numbers larger than usual.
+
+    A row number, or the time since a start, moves away from the first rows and from 0. It is
+    then nearly the same in all rows, as the intercept is, and the larger the louder: so it has
+    to count little.
+    """
+    some = batch.order[:: max(1, batch.order.size // SOME_ROWS)]
+    if some.size < SOME_ROWS:
+        return units
+    numbers, features = _numbers(batch.rows, some, units.features)
+    at = np.searchsorted(units.features, features)
+    numbers = np.abs(numbers) / (units.size[at] * typical)
+    n_far = np.bincount(at[numbers > DRIFTED], minlength=units.size.size)
+    drifted = n_far == some.size
+    if not drifted.any():
+        return units
+    largest = np.zeros(units.size.size)
+    np.maximum.at(largest, at, numbers)
+    size = units.size.copy()
+    size[drifted] *= np.exp2(np.ceil(np.log2(largest[drifted] / LITTLE)))
+    own = size != 1.0
+    return of_sizes(units.features[own], size[own])
+
+
+def extreme_sizes(batch, n_features):
+    """Return the smallest and the largest size of a column, by some of these rows."""
+    *_, sizes, _ = _columns(batch.rows, _some(batch.order), n_features, centered=False)
+    return (sizes.min(), sizes.max()) if sizes.size else (1.0, 1.0)
 
 
 def cut(rows, typical):
@@ -151,6 +183,13 @@ def sizes_of(units, features):
     if units is not None:
         sizes[np.searchsorted(features, units.features)] = units.size
     return sizes
+
+
+def _some(order):
+    """Return some rows at random, as rows may be sorted, or periodic."""
+    if order.size <= SAMPLE:
+        return order
+    return np.random.default_rng(0).choice(order, SAMPLE, replace=False)
 
 
 def _columns(rows, order, n_features, centered, only=None):

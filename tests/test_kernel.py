@@ -237,8 +237,7 @@ PROXES = {
     "plain": PLAIN,
     "l1": PLAIN._replace(l1=0.3),
     "l2": PLAIN._replace(l2=0.7),
-    "power": PLAIN._replace(power=0.6),
-    "shrinkage": PLAIN._replace(l1=0.1, l2_shrinkage=0.05),
+    "power and shrinkage": PLAIN._replace(power=0.6, l1=0.1, l2_shrinkage=0.05),
     "no beta": PLAIN._replace(beta=0.0, l1=0.1),
 }
 LEARN = Loss(0, 0.0)
@@ -347,11 +346,17 @@ def assert_mean(states, average, prox, mean, z, n, rate=0.5, **tolerance):
     np.testing.assert_allclose(last, z, **tolerance)
 
 
-@each_prox
 @each_n_outputs
-@pytest.mark.parametrize("begin", [0, 23])
-@pytest.mark.parametrize("form", [sparse.csr_array, np.asarray])
-def test_the_mean_is_that_of_the_weights_at_each_step(n_outputs, prox, begin, form):
+@pytest.mark.parametrize(
+    ("prox", "form", "begin"),
+    [
+        *((prox, sparse.csr_array, 23) for prox in PROXES.values()),
+        (PROXES["l1"], sparse.csr_array, 0),
+        (PROXES["l1"], np.asarray, 23),
+    ],
+    ids=[*PROXES, "from the start", "dense"],
+)
+def test_the_mean_is_that_of_the_weights_at_each_step(n_outputs, prox, form, begin):
     X, y = random_rows().toarray(), random_targets(n_classes=max(2, n_outputs))
     sample_weight = np.random.default_rng(4).choice([0.0, 0.5, 1, 3], 60)
     X = X if form is sparse.csr_array else X + 1.0
@@ -367,12 +372,12 @@ def test_the_mean_is_that_of_the_weights_at_each_step(n_outputs, prox, begin, fo
 @each_n_outputs
 def test_the_mean_of_a_state_of_float32_is_as_good_as_its_weights(n_outputs):
     rng = np.random.default_rng(0)
-    X = rng.normal(1.0, 0.3, size=(2000, 3)).astype(np.float32)
-    y = random_targets(2000, max(2, n_outputs))
+    X = rng.normal(1.0, 0.3, size=(500, 3)).astype(np.float32)
+    y = random_targets(500, max(2, n_outputs))
     states = [_state.widened(state) for state in fresh(3, n_outputs, np.float32)]
     n_passes = 10 if not numba.config.DISABLE_JIT else 1
     for k in range(n_passes):
-        learn(X, y, states, PLAIN, Average(0, 2000 * k))
+        learn(X, y, states, PLAIN, Average(0, 500 * k))
     X, y = np.tile(X.astype(float), (n_passes, 1)), np.tile(y, n_passes)
     z, n, u, _ = zip(*steps(X, y, PLAIN, n_outputs), strict=True)
     mean = np.mean(u[:-1], axis=0)
@@ -394,9 +399,12 @@ def test_where_the_rate_changes_the_mean_is_of_what_steps_add(n_outputs, prox):
     assert_mean(states, Average(0, 60), prox, mean, z[-1], n[-1], rates[-1], **exact)
 
 
-@each_prox
 @each_n_outputs
-@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize(
+    ("prox", "dtype"),
+    [*((prox, np.float64) for prox in PROXES.values()), (PROXES["l1"], np.float32)],
+    ids=[*PROXES, "float32"],
+)
 def test_a_pass_that_averages_learns_what_a_plain_one_does(n_outputs, prox, dtype):
     X, y = random_rows(dtype=dtype), random_targets(n_classes=max(2, n_outputs))
     plain = fresh(12, n_outputs, dtype)

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 import sklearn
 from oracle import FEW, LAST, NUMBERS, ONE_EPOCH, assert_same_bits, random_rows, random_targets
-from sklearn.exceptions import DataConversionWarning
+from scipy import sparse
+from sklearn.exceptions import ConvergenceWarning, DataConversionWarning
 from sklearn.metrics import log_loss, mean_poisson_deviance, roc_auc_score
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -374,6 +375,7 @@ def test_halves_are_drawn_at_random(passes):
     assert len(halves[0] & halves[1]) < 45
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")  # nothing is learned
 def test_the_loss_learned_is_the_weighted_mean_of_both_halves():
     X, y = noisy(100)
     w = np.r_[1e6, np.ones(99)]
@@ -383,6 +385,7 @@ def test_the_loss_learned_is_the_weighted_mean_of_both_halves():
     assert model.loss_curve_[0] == pytest.approx(np.logaddexp(0, raw) - y[0] * raw, rel=1e-2)
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")  # nothing is learned
 def test_a_start_is_given_to_both_halves():
     X, y = noisy(60)
     start = {"coef_init": np.linspace(-9, 9, 60), "intercept_init": [0.5]}
@@ -730,3 +733,44 @@ def test_a_refit_of_one_epoch_is_the_mean_over_all_of_it():
         models.append(model.fit(X, y, **given))
     assert [model.best_iter_ for model in models] == [1, 1]
     np.testing.assert_array_equal(models[0].coef_, models[1].coef_)
+
+
+# A word where nothing was learned
+
+
+def one_large_column(n_rows=300):
+    """Return rows of normal numbers, those of a column a lot larger, and two classes."""
+    X = np.random.default_rng(0).normal(size=(n_rows, 5))
+    return X * [1.0, 1.0, 1e4, 1.0, 1.0], (X[:, 0] + X[:, 1] > 0).astype(int)
+
+
+@pytest.mark.parametrize("way", ["halves", "a part", "X_val"])
+@pytest.mark.parametrize("form", [np.asarray, sparse.csr_array])
+def test_a_model_worse_than_an_intercept_is_warned_of_with_the_sizes_of_columns(way, form):
+    X, y = one_large_column()
+    given = {"X_val": form(X[200:]), "y_val": y[200:]} if way == "X_val" else {}
+    model = FtrlClassifier(early_stopping=True if way == "a part" else "auto", random_state=0)
+    model.set_params(**NUMBERS)
+    message = r"intercept alone .* sizes from (1|0\.9\d*) to (1e\+04|9\.\de\+03).*\"auto\""
+    with pytest.warns(ConvergenceWarning, match=message):
+        model.fit(form(X), y, **given)
+    model.set_params(learning_rate="auto", beta="auto").fit(form(X), y, **given)
+    assert min(model.validation_curve_) < 0.3
+
+
+def test_a_target_that_the_rate_is_too_small_for_is_warned_of():
+    X, _ = one_large_column()
+    y = 1000.0 + X[:, 0]
+    with pytest.warns(ConvergenceWarning, match=r"and 0\.\d+ of the intercept. learning_rate="):
+        FtrlRegressor(learning_rate=1e-3, random_state=0).fit(X[:, :2], y)
+
+
+@pytest.mark.parametrize("n_rows", [20, 200, 6000])
+def test_noise_is_no_failure(n_rows):
+    X = np.random.default_rng(0).normal(size=(n_rows, 5))
+    for estimator, y in [
+        (FtrlClassifier, random_targets(n_rows, 4)),
+        (FtrlRegressor, X[::-1, 0]),
+        (FtrlRegressor, np.full(n_rows, 0.1)),
+    ]:
+        assert estimator(random_state=0).fit(X, y).validation_curve_

@@ -205,6 +205,19 @@ def test_units_that_suffice_are_the_same(form, units):
 
 
 @each_form
+@pytest.mark.parametrize(("least", "size"), [(2.1, 3200.0), (1.9, 100.0)])
+def test_a_column_that_drifts_away_from_0_counts_little(form, least, size):
+    D = signs(1.0, 4.0, 1.0)
+    D[:, 2] = 100.0 * np.linspace(least, 3.0, 20)
+    D[:, 1] = np.abs(D[:, 1])  # has no unit: it was as far from 0 in the first rows
+    units = Units(np.array([2]), np.array([100.0]), np.zeros(1))
+    more = grown(units, 1.0, of(form(D)), 3)
+    np.testing.assert_array_equal(more.features, [2])
+    np.testing.assert_array_equal(more.size, [size])
+    assert grown(units, 1.0, of(form(D[:9])), 3) is units  # too few rows to tell
+
+
+@each_form
 def test_units_do_not_grow_by_rows_of_weight_0(form):
     D = signs(1.0, 1.0)
     D[4, 1] = 1e6
@@ -407,8 +420,7 @@ some_losses = pytest.mark.parametrize(
 
 
 @each_way
-@each_kind
-@pytest.mark.parametrize("unit", [2.0**10, 2.0**-16])
+@pytest.mark.parametrize(("kind", "unit"), [("sparse", 2.0**10), ("dense", 2.0**-16)])
 def test_the_unit_of_a_column_changes_no_bit(case, learn, kind, unit):
     make, y = case
     X = in_unit(ROWS[kind](), unit)
@@ -416,25 +428,24 @@ def test_the_unit_of_a_column_changes_no_bit(case, learn, kind, unit):
     assert_in_unit(*models, 2.0**6, X)
 
 
-OPTIONS = {
-    "power .4": {"learning_rate_power": -0.4},
-    "power 0": {"learning_rate_power": 0.0},
-    "l1": {"l1": 0.1},
-    "l2": {"l2": 0.5, "l2_shrinkage": 0.1},
-    "clips": {"clipnorm": 0.5},
-    "no intercept": {"fit_intercept": False},
-    "start of n": {"initial_accumulator_value": 0.1},
-    "threads": {"n_jobs": 2},
-    "last iterate": {"average": False},
-    "beta": {"beta": 0.7},
+OPTIONS = {  # each with a loss of one output or more, a way to learn, and a kind of rows
+    "power .4": ({"learning_rate_power": -0.4}, "log_loss", fit, "sparse"),
+    "power 0": ({"learning_rate_power": 0.0}, "softmax", stream, "sparse"),
+    "l1": ({"l1": 0.1}, "poisson", fit, "dense"),
+    "l2": ({"l2": 0.5, "l2_shrinkage": 0.1}, "log_loss", stream, "sparse"),
+    "clips": ({"clipnorm": 0.5}, "log_loss", fit, "sparse"),
+    "no intercept": ({"fit_intercept": False}, "softmax", fit, "dense"),
+    "start of n": ({"initial_accumulator_value": 0.1}, "huber", stream, "dense"),
+    "threads": ({"n_jobs": 2}, "softmax", fit, "sparse"),
+    "last iterate": ({"average": False}, "log_loss", fit, "dense"),
+    "beta": ({"beta": 0.7}, "softmax", stream, "dense"),
 }
 
 
-@some_losses
-@each_way
-@each_kind
-@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
-def test_with_any_option_the_unit_changes_no_bit(case, learn, kind, options):
+@pytest.mark.parametrize(
+    ("options", "case", "learn", "kind"), OPTIONS.values(), ids=OPTIONS, indirect=["case"]
+)
+def test_with_any_option_the_unit_changes_no_bit(options, case, learn, kind):
     make, y = case
     X, weights = in_unit(ROWS[kind](), 2.0**10), np.random.default_rng(0).integers(4, size=60)
     models = (
@@ -444,9 +455,11 @@ def test_with_any_option_the_unit_changes_no_bit(case, learn, kind, options):
     assert_in_unit(*models, 2.0**6, X)
 
 
-@some_losses
-@each_way
-@each_kind
+@pytest.mark.parametrize(
+    ("case", "learn", "kind"),
+    [("log_loss", fit, "sparse"), ("softmax", stream, "dense")],
+    indirect=["case"],
+)
 def test_the_unit_of_a_column_changes_no_bit_of_float32(case, learn, kind):
     make, y = case
     X = in_unit(ROWS[kind](), 2.0**10).astype(np.float32)
@@ -467,9 +480,16 @@ def test_early_stopping_is_the_same_in_any_unit(case, kind):
     assert_in_unit(one, other, 2.0**6, X)
 
 
-@each_way
-@each_kind
-@pytest.mark.parametrize("unit", [100.0, 1e-3, 1e9])
+@some_losses
+@pytest.mark.parametrize(
+    ("learn", "kind", "unit"),
+    [
+        (fit, "sparse", 100.0),
+        (fit, "dense", 1e9),
+        (stream, "sparse", 1e9),
+        (stream, "dense", 1e-3),
+    ],
+)
 def test_any_unit_changes_predictions_by_rounding_alone(case, learn, kind, unit):
     make, y = case
     X = in_unit(ROWS[kind](), 1e4 if unit > 1 else 1e-4)
@@ -530,14 +550,13 @@ def stream_loss(goal, X, y):
 
 
 each_goal = pytest.mark.parametrize("goal", GOALS)
-each_type = pytest.mark.parametrize("to", [np.array, sparse.csr_array], ids=["array", "csr"])
 
 
 @pytest.mark.compiled
 @each_goal
-@each_type
-@settings(max_examples=15)
+@settings(max_examples=6)
 @given(
+    to=st.sampled_from([np.array, sparse.csr_array]),
     seed=st.integers(0, 99),
     column=st.integers(0, 4),
     k=st.sampled_from([-3, -2, 2, 3, 4, 5, 6]),
@@ -559,25 +578,38 @@ COLUMNS = {
 
 
 @pytest.mark.compiled
-@each_goal
-@each_type
-@pytest.mark.parametrize("column", COLUMNS.values(), ids=COLUMNS)
-def test_a_column_that_tells_nothing_costs_no_loss(goal, to, column):
+@pytest.mark.parametrize(
+    ("goal", "column"), [*zip(GOALS, COLUMNS.values(), strict=True)], ids=COLUMNS
+)
+@each_form
+def test_a_column_that_tells_nothing_costs_no_loss(goal, form, column):
     X, y = standardised(goal)
     more = np.c_[X, column(len(y))]
-    assert fit_loss(goal, to(more), y) <= 1.02 * fit_loss(goal, to(X), y)
-    assert stream_loss(goal, to(more), y) <= 1.05 * stream_loss(goal, to(X), y)
+    assert fit_loss(goal, form(more), y) <= 1.02 * fit_loss(goal, form(X), y)
+    assert stream_loss(goal, form(more), y) <= 1.05 * stream_loss(goal, form(X), y)
 
 
 @pytest.mark.compiled
 @each_goal
-@each_type
-@pytest.mark.parametrize(("start", "step"), [(0, 1), (1.7e9, 60)], ids=["row number", "unix time"])
+@pytest.mark.parametrize(
+    ("to", "start", "step"),
+    [(np.array, 0, 1), (sparse.csr_array, 1.7e9, 60)],
+    ids=["row number", "unix time"],
+)
 def test_fit_takes_time_in_any_unit(goal, to, start, step):
     X, y = standardised(goal)
     time = np.arange(len(y))
     good = np.c_[X, (time - time.mean()) / time.std()]
     assert fit_loss(goal, to(np.c_[X, start + step * time]), y) <= 1.02 * fit_loss(goal, good, y)
+
+
+@pytest.mark.compiled
+@each_goal
+def test_a_stream_takes_row_numbers(goal):
+    X, y = standardised(goal)
+    time = np.arange(len(y))
+    good = np.c_[X, (time - time.mean()) / time.std()]
+    assert stream_loss(goal, np.c_[X, time], y) <= 1.05 * stream_loss(goal, good, y)
 
 
 # What does not stand out learns as it is
@@ -657,9 +689,8 @@ def touch(model):
 
 
 @some_losses
-@each_way
 @each_kind
-@pytest.mark.parametrize("options", [{}, {"l1": 0.1}], ids=str)
+@pytest.mark.parametrize(("learn", "options"), [(fit, {"l1": 0.1}), (stream, {})], ids=str)
 def test_numbers_after_auto_keep_the_weights(case, learn, kind, options):
     make, y = case
     X = in_unit(ROWS[kind](120), 2.0**10)
@@ -713,10 +744,12 @@ def progress(X, y, size=100):
     return np.array(losses), model
 
 
-@each_form
-@pytest.mark.parametrize("size", [100, 10, 1])
-def test_a_column_that_comes_later_in_another_unit_is_learned_as_well(form, size):
-    X, y = halves()
+@pytest.mark.parametrize(
+    ("form", "size", "n_rows"),
+    [(np.asarray, 100, 2000), (sparse.csr_array, 10, 2000), (np.asarray, 1, 1000)],
+)
+def test_a_column_that_comes_later_in_another_unit_is_learned_as_well(form, size, n_rows):
+    X, y = halves(n_rows=n_rows)
     X[:300, 3] = 0.0
     good, _ = progress(form(X / [1.0, 1.0, 1.0, 1e4, 1.0, 1.0]), y, size)
     losses, model = progress(form(X), y, size)
@@ -742,10 +775,15 @@ def test_a_column_whose_unit_changes_is_learned_anew(form):
     assert losses[12:].mean() <= 1.05 * good[12:].mean()
 
 
-@each_form
-@pytest.mark.parametrize("size", [100, 10, 1])
-@pytest.mark.parametrize("loss", ["log_loss", "hinge", "modified_huber"])
-@pytest.mark.parametrize("columns", [slice(None), 3])
+@pytest.mark.parametrize(
+    ("form", "size", "loss", "columns"),
+    [
+        (np.asarray, 100, "log_loss", 3),
+        (sparse.csr_array, 100, "hinge", slice(None)),
+        (np.asarray, 10, "modified_huber", slice(None)),
+        (sparse.csr_array, 1, "log_loss", 3),
+    ],
+)
 def test_a_row_a_million_times_larger_does_not_throw_the_model(form, size, loss, columns):
     X, y = halves(1.0)
     X[1000, columns] *= 1e6
