@@ -371,7 +371,10 @@ class Learner:
 
     def _predict_few(self, rows, order):
         """Return the linear predictor without a look at all weights."""
-        rows = rows if self.units is None else self.units.rows(rows)
+        return self.predict_in_units(rows if self.units is None else self.units.rows(rows), order)
+
+    def predict_in_units(self, rows, order):
+        """Return the linear predictor of rows in the units of this model."""
         raws = np.empty((rows.indptr.size - 1, self.state.shape[2]))
         batch = rows, order, NOTHING, NOTHING
         self._pass(batch, None, np.array([self.alpha]), raws, np.zeros(1, np.int64))
@@ -478,13 +481,19 @@ class Learner:
     def sums(self, start):
         """Return what this model has learned since the start, as numbers that add up, and units.
 
-        The numbers are in the units of the start.
+        The numbers are in the units of the start. Where a part's rate has followed its rows, z
+        counts as it is: a sum of gradients, whatever the rate. The intercept keeps its weight.
         """
         in_units = self if self.units is start.units else self.with_units(start.scales)
         prox, intercept_prox = self.numbers.prox, self.numbers.intercept_prox
+        intercept = self.intercept_state
+        if self.scales is not None and self.scales.factor != start.scales.factor:
+            intercept = _state.with_kept_weights(
+                intercept, self.alpha, intercept_prox, start.alpha, intercept_prox
+            )
         return [
             _parts.sums(in_units.state, start.state, prox),
-            _parts.sums(self.intercept_state, start.intercept_state, intercept_prox),
+            _parts.sums(intercept, start.intercept_state, intercept_prox),
             self.t - start.t,
             self.units,
         ]
