@@ -2,11 +2,12 @@
 
 import numpy as np
 
-from . import _rows, _state
+from . import _state
 from ._auto import NOTHING_JUDGED
-from ._kernel import Z, total_loss
+from ._kernel import count_new, total_loss
 
 FIRST = 1000  # rows learned when the rate is set anew for the first time, then at twice as many
+RUN = 16  # rows in a row that are judged, or a call would cost for each of them
 PRIOR = 30.0  # rows of curvature 1 that speak for the rate as it is
 STEP, RANGE = (0.5, 2.0), (0.125, 8.0)  # of one change, and of all together
 AT_ONCE = 16.0  # rows of a call: in smaller ones a large rate follows what changes
@@ -32,12 +33,12 @@ def learn(learner, batch, n_threads=1):
 
 
 def _judged(learner, batch, every):
-    """Return what one row of so many says of the rate: sums over these rows.
+    """Return what one run of so many says of the rate: sums over these rows.
 
     Their losses by coefficients half as large, as they are, and half as large again; how many
     they are, and have a feature that no row has taught yet; and as parts of calls.
     """
-    order = batch.order[-learner.t % every :: every].copy()  # an odd step: rows may alternate
+    order = batch.order[(learner.t + np.arange(batch.order.size)) % (RUN * every) < RUN]
     if not order.size:
         return 0.0
     y, weights = batch.targets[order], batch.weights[order]
@@ -48,18 +49,8 @@ def _judged(learner, batch, every):
             total_loss(learner.numbers.loss, y, weights, moved)
             for moved in (raws - half, raws, raws + half)
         ]
-    n_new = _n_new(learner.state[:, Z], batch.rows, order)
+    n_new = count_new(batch.rows, order, learner.state)
     return *losses, order.size, n_new, order.size / batch.order.size
-
-
-def _n_new(z, rows, order):
-    """Return how many of these rows have a feature that no row has taught yet."""
-    if rows.indices is None:
-        table = rows.data.reshape(-1, rows.longest)[order]
-        return np.count_nonzero(table[:, ~z.any(axis=1)].any(axis=1))
-    data, features, sizes = _rows.entries(rows, order)
-    new = (data != 0) & ~z[features].any(axis=1)
-    return np.unique(np.repeat(np.arange(order.size), sizes)[new]).size
 
 
 def _set_rate(learner):
@@ -80,16 +71,18 @@ def _followed(scales):
     """Return scales whose factor is what the rows judged ask for.
 
     It is where the parabola through their losses is lowest: larger coefficients would have lost
-    less where the rate is too small, smaller ones where it is too large. But coefficients of
-    rows that have been learned before seem too small at any rate: the rate rises only where
-    most rows have a new feature.
+    less where the rate is too small, smaller ones where it is too large. Rows that come again
+    ask for more at any rate, so it rises above its start only where most rows have a feature
+    that is new.
     """
     less, same, more, n_rows, n_new, calls = scales.judged
     with np.errstate(all="ignore"):
         asked = 1.0 + (less - more) / (4.0 * (less - 2.0 * same + more) + PRIOR * scales.loss)
     if not np.isfinite(asked):  # of losses that are too large
         asked = 1.0
-    lowest = min(1.0, AT_ONCE * calls / max(n_rows, 1.0))
-    step = np.clip(asked, STEP[0], STEP[1] if 2.0 * n_new > n_rows else 1.0)
-    factor = max(scales.factor * step, min(lowest, scales.factor))
-    return scales._replace(factor=float(np.clip(factor, *RANGE)), judged=NOTHING_JUDGED)
+    factor = scales.factor * np.clip(asked, *STEP)
+    if 2.0 * n_new <= n_rows:
+        factor = min(factor, max(scales.factor, 1.0))
+    lowest = AT_ONCE * calls / max(n_rows, 1.0)
+    factor = np.clip(max(factor, min(lowest, scales.factor)), *RANGE)
+    return scales._replace(factor=float(factor), judged=NOTHING_JUDGED)

@@ -234,6 +234,8 @@ def judged(less, same, more, n_new=1000.0, calls=1.0):
         (judged(900.0, 500.0, 120.0), 2.0),
         (judged(120.0, 500.0, 900.0), 0.5),
         (judged(900.0, 500.0, 120.0, n_new=400.0), 1.0),
+        (judged(900.0, 500.0, 120.0, n_new=400.0)._replace(factor=0.7), 1.0),
+        (judged(900.0, 500.0, 120.0, n_new=400.0)._replace(factor=1.5), 1.5),
         (judged(120.0, 500.0, 900.0, calls=1000.0), 1.0),
         (judged(900.0, 500.0, np.inf), 1.0),
         (judged(900.0, 500.0, 120.0)._replace(factor=7.0), 8.0),
