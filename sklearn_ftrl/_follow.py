@@ -7,7 +7,7 @@ from ._auto import NOTHING_JUDGED
 from ._kernel import count_new, total_loss
 
 FIRST = 1000  # rows learned when the rate is set anew for the first time, then at twice as many
-RUN = 16  # rows in a row that are judged, or a call would cost for each of them
+RUN = 16  # rows, one after the other, that are judged: so few calls of a long stream are
 PRIOR = 30.0  # rows of curvature 1 that speak for the rate as it is
 STEP, RANGE = (0.5, 2.0), (0.125, 8.0)  # of one change, and of all together
 AT_ONCE = 16.0  # rows of a call: in smaller ones a large rate follows what changes
@@ -15,32 +15,36 @@ AT_ONCE = 16.0  # rows of a call: in smaller ones a large rate follows what chan
 
 def learn(learner, batch, n_threads=1):
     """Make one pass in this order, cut where the rate is set anew; return the mean loss."""
-    order, start, total, weight = batch.order, 0, 0.0, 0.0
-    while start < order.size:
+    size, start, total, weight = batch.order.size, 0, 0.0, 0.0
+    while start < size:
         mark = FIRST << (learner.t // FIRST).bit_length()
-        part = batch._replace(order=order[start : start + mark - learner.t])
-        judged = _judged(learner, part, mark // (2 * FIRST) | 1) if learner.t else 0.0
+        part = batch
+        if start or size > mark - learner.t:
+            part = batch._replace(order=batch.order[start : start + mark - learner.t])
+        if learner.t:
+            _judge(learner, part, mark // (2 * FIRST) | 1)  # odd: rows may alternate
         loss = learner.learn(part, n_threads=n_threads)
-        judged = tuple(np.add(learner.scales.judged, judged))
-        learner.scales = learner.scales._replace(judged=judged)
         if learner.t == mark:
             _set_rate(learner)
-        if part.order.size == order.size:
+        if part is batch:
             return loss
         of_part = batch.weights[part.order].sum()
         start, total, weight = start + part.order.size, total + of_part * loss, weight + of_part
     return total / (weight or 1.0)
 
 
-def _judged(learner, batch, every):
-    """Return what one run of so many says of the rate: sums over these rows.
+def _judge(learner, batch, every):
+    """Sum up what one run of so many says of the rate.
 
-    Their losses by coefficients half as large, as they are, and half as large again; how many
-    they are, and have a feature that no row has taught yet; and as parts of calls.
+    Losses by coefficients half as large, as they are, and half as large again; how many rows these
+    are, and how many have a feature that no row has taught yet; the rows as parts of calls.
     """
-    order = batch.order[(learner.t + np.arange(batch.order.size)) % (RUN * every) < RUN]
-    if not order.size:
-        return 0.0
+    size, period = batch.order.size, RUN * every
+    first = -learner.t % period  # where a run begins; the one before may reach into the call
+    if size <= first <= period - RUN:
+        return
+    at = np.arange(first - period, size, period)[:, np.newaxis] + np.arange(RUN)
+    order = batch.order[at[(at >= 0) & (at < size)]]
     y, weights = batch.targets[order], batch.weights[order]
     raws = learner.predict_in_units(batch.rows, order)
     with np.errstate(all="ignore"):
@@ -50,7 +54,8 @@ def _judged(learner, batch, every):
             for moved in (raws - half, raws, raws + half)
         ]
     n_new = count_new(batch.rows, order, learner.state)
-    return *losses, order.size, n_new, order.size / batch.order.size
+    judged = np.add(learner.scales.judged, [*losses, order.size, n_new, order.size / size])
+    learner.scales = learner.scales._replace(judged=tuple(judged.tolist()))
 
 
 def _set_rate(learner):
