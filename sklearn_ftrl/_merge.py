@@ -33,7 +33,7 @@ def merge(estimators, *, start=None):
         Fitted models: the parts. Their parameters, features, classes and dtype have to be the
         same, and so have ``learning_rate_`` and ``beta_``: give numbers, or start all parts
         from a model that has resolved "auto". The rate of each part may have followed its rows
-        since; the result has the weights of the parts, and the rate of the start.
+        since; the result has the rate of the start.
     start : estimator or None, default=None
         The model that all parts started from, as copies of it. None: they started from
         nothing.

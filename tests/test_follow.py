@@ -209,11 +209,20 @@ def test_parts_follow_and_a_merge_keeps_the_rate_of_the_start():
     start = FtrlClassifier().partial_fit(X[:200], y[:200], classes=[0, 1])
     parts = [served(copy.deepcopy(start), X[k::2], y[k::2], size=100)[0] for k in range(2)]
     assert parts[0].learning_rate_ < start.learning_rate_
-    model = merge(parts, start=start)
-    assert model.learning_rate_ == start.learning_rate_
+    assert merge(parts, start=start).learning_rate_ == start.learning_rate_
     alone = merge(parts[:1], start=start)
-    np.testing.assert_allclose(alone.coef_, parts[0].coef_, rtol=1e-9)
+    np.testing.assert_array_equal(alone.z_, parts[0].z_)
     np.testing.assert_allclose(alone.intercept_, parts[0].intercept_, rtol=1e-9)
+
+
+def test_a_merge_leaves_what_no_part_has_seen():
+    X, y = words(1500)
+    start = FtrlClassifier().partial_fit(X[:800], y[:800], classes=[0, 1])
+    rare = np.flatnonzero(start.n_[0] * (X[800:].sum(axis=0) == 0))
+    parts = [copy.deepcopy(start).partial_fit(X[800:], y[800:]) for _ in range(4)]
+    assert parts[0].learning_rate_ > start.learning_rate_
+    model = merge(parts, start=start)
+    np.testing.assert_array_equal(model.coef_[:, rare], start.coef_[:, rare])
 
 
 def test_threads_give_the_same_bits_twice(monkeypatch):
