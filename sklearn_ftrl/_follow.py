@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from . import _state
 from ._auto import NOTHING_JUDGED
 from ._kernel import count_new, total_loss
+from ._state import with_kept_weights
 
 FIRST = 1000  # rows learned when the rate is set anew for the first time, then at twice as many
 RUN = 16  # rows, one after the other, that are judged: so few calls of a long stream are
@@ -64,12 +64,15 @@ def _set_rate(learner):
     z stays, so coefficients change with the rate, as was judged; intercepts stay.
     """
     scales = _followed(learner.scales)
-    old, prox = learner.alpha, learner.numbers.intercept_prox
-    learner.intercept_state = _state.with_kept_weights(
-        learner.intercept_state, old, prox, scales.rate_now, prox
-    )
+    learner.intercept_state = intercept_at(learner, scales.rate_now)
     learner.numbers = learner.numbers._replace(rate=scales.rate_now)
     learner.scales, learner.alpha = scales, scales.rate_now
+
+
+def intercept_at(learner, alpha):
+    """Return the state of the intercept that has its weights at another rate."""
+    prox = learner.numbers.intercept_prox
+    return with_kept_weights(learner.intercept_state, learner.alpha, prox, alpha, prox)
 
 
 def _followed(scales):

@@ -8,6 +8,7 @@ import numpy as np
 from scipy import sparse
 
 from . import _parts, _state, _threads
+from ._follow import intercept_at
 from ._kernel import (
     FEW,
     ROOT_N,
@@ -481,19 +482,14 @@ class Learner:
     def sums(self, start):
         """Return what this model has learned since the start, as numbers that add up, and units.
 
-        The numbers are in the units of the start. Where a part's rate has followed its rows, z
-        counts as it is: a sum of gradients, whatever the rate. The intercept keeps its weight.
+        They are in the units of the start, and z is a sum of gradients, whatever the rate.
         """
+        followed = self.scales is not None and self.scales.factor != start.scales.factor
+        intercept = intercept_at(self, start.alpha) if followed else self.intercept_state
         in_units = self if self.units is start.units else self.with_units(start.scales)
-        prox, intercept_prox = self.numbers.prox, self.numbers.intercept_prox
-        intercept = self.intercept_state
-        if self.scales is not None and self.scales.factor != start.scales.factor:
-            intercept = _state.with_kept_weights(
-                intercept, self.alpha, intercept_prox, start.alpha, intercept_prox
-            )
         return [
-            _parts.sums(in_units.state, start.state, prox),
-            _parts.sums(intercept, start.intercept_state, intercept_prox),
+            _parts.sums(in_units.state, start.state, self.numbers.prox),
+            _parts.sums(intercept, start.intercept_state, self.numbers.intercept_prox),
             self.t - start.t,
             self.units,
         ]
