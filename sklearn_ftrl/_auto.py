@@ -9,10 +9,14 @@ from ._units import Units, find_units
 
 SAMPLE = 1000  # rows that the mean row is found from
 ENOUGH_FILLED, ENOUGH_ROWS = 100, 1000  # rows of a stream that "auto" waits for
+NOTHING_JUDGED = (0.0,) * 6
 
 
 class Scales(NamedTuple):
-    """What "auto" stands for: the coefficients' rate and beta, and the intercept's in them."""
+    """What "auto" stands for: the coefficients' rate and beta, and the intercept's in them.
+
+    In a stream the rate is ``factor`` times as large, as the rows ``judged`` have asked for.
+    """
 
     rate: float
     beta: float
@@ -21,6 +25,14 @@ class Scales(NamedTuple):
     intercept: np.ndarray | None  # to start from
     units: Units | None  # of columns whose size stands out
     typical: float  # size of a column
+    loss: float = 1.0  # size of a row's loss
+    factor: float = 1.0
+    judged: tuple = NOTHING_JUDGED
+
+    @property
+    def rate_now(self):
+        """The rate of the coefficients, where a stream has come to."""
+        return self.rate * self.factor
 
 
 UNKNOWN = Scales(1.0, 1.0, 1.0, 1.0, None, None, np.inf)  # of no rows
@@ -71,6 +83,7 @@ def find_scales(
             intercept=intercept,
             units=units,
             typical=typical,
+            loss=raw * slope,
         )
     in_range = [1e-150 < size < 1e150 for size in scales[:4]]
     if not (all(in_range) and (intercept is None or np.isfinite(intercept).all())):

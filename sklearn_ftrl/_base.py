@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.base import _fit_context
 from sklearn.utils import check_random_state
 
-from . import _passes, _rows
+from . import _follow, _passes, _rows
 from ._auto import enough
 from ._learner import Learner
 from ._parameters import ParametrizedFtrl
@@ -207,7 +207,11 @@ class BaseFtrl(CallbackSupportMixin, ParametrizedFtrl):
         if raws is not None:  # rows of weight 0 are predicted in their place
             batch = batch._replace(order=np.arange(batch.weights.size))
         if batch.order.size:
-            loss = self._learner.learn(self._learner.in_stream(batch), raws, self._n_threads())
+            learner, batch = self._learner, self._learner.in_stream(batch)
+            if self.learning_rate == "auto":
+                loss = _follow.learn(learner, batch, self._n_threads())
+            else:
+                loss = learner.learn(batch, raws, self._n_threads())
             self.n_iter_, self.loss_curve_, self.progressive_loss_ = 1, [loss], loss
             for name in ["best_iter_", "validation_curve_"]:  # of a fit before
                 vars(self).pop(name, None)

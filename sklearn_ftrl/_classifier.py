@@ -71,7 +71,8 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
         Above 0: alpha, the scale of every step. A larger rate learns faster and is noisier.
 
         - "auto": a number from the scale of the rows, see Notes. Columns that are ten
-          times larger or smaller than the typical column learn in units of their own.
+          times larger or smaller than the typical column learn in units of their own. In a
+          stream the rate follows what the rows show.
         - A float: this rate, for all columns.
         - A callable: takes an array of step numbers and returns the array of their rates. A
           step is a row learned; the first has number 0. To pickle the model, use a function of
@@ -239,7 +240,19 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
     ``fit`` takes the numbers from all rows; ``max_iter`` does not change them. ``partial_fit``
     takes them from the first rows of a stream, until 100 rows that are not empty have come, or
     1,000 rows. Until then each call learns these rows anew, with the numbers of all of them. They
-    are pickled with the model. Then the numbers are kept.
+    are pickled with the model. Then ``beta_`` is kept.
+
+    **The rate of a stream**: ``learning_rate_`` follows the rows of ``partial_fit``. At t = 1000,
+    2000, 4000 and so on it is multiplied by b. The coefficients are multiplied by b too; the
+    intercepts stay. b is the factor of the coefficients at which a sample of the last rows, each
+    predicted before its call, would have had the least loss. Noise, and labels that come late,
+    lower b; rare features raise it.
+
+    - One change is at most by 2, all of them by 8 in either direction.
+    - The rate rises above its start only if most rows have a feature that no row before had. So
+      the rows of a second epoch do not raise it.
+    - Calls of fewer than 16 rows do not lower it: a large rate adapts to what changes.
+    - `merge`, and with it Dask, keeps the rate of the start.
 
     **Columns of other sizes**, with ``learning_rate="auto"``:
 

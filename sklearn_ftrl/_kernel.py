@@ -963,6 +963,20 @@ def square_of_sum(rows, order, sums):
 
 
 @njit
+def count_new(rows, order, state):
+    """Return how many of the rows have a feature whose z is 0: no row has taught it yet."""
+    data, indices, indptr, _, _ = rows
+    n_new = 0
+    for t in range(order.size):
+        start = indptr[order[t]]
+        for k in range(indptr[order[t] + 1] - start):
+            if data[start + k] != 0.0 and not state[feature(indices, start, k), Z].any():
+                n_new += 1
+                break
+    return n_new
+
+
+@njit
 def inspect_rows(data, indices, indptr, n_features, ones):
     """Return the size of the longest row, whether indices increase within each, and finiteness.
 

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import _parts, _state, _threads
+from ._follow import intercept_at
 from ._kernel import (
     FEW,
     ROOT_N,
@@ -333,7 +334,10 @@ class Learner:
 
     def _predict_few(self, rows, order):
         """Return the linear predictor without a look at all weights."""
-        rows = rows if self.units is None else self.units.rows(rows)
+        return self.predict_in_units(rows if self.units is None else self.units.rows(rows), order)
+
+    def predict_in_units(self, rows, order):
+        """Return the linear predictor of rows in the units of this model."""
         raws = np.empty((rows.indptr.size - 1, self.state.shape[2]))
         batch = rows, order, NOTHING, NOTHING
         self._pass(batch, None, np.array([self.alpha]), raws, np.zeros(1, np.int64))
@@ -440,13 +444,14 @@ class Learner:
     def sums(self, start):
         """Return what this model has learned since the start, as numbers that add up, and units.
 
-        The numbers are in the units of the start.
+        They are in the units of the start, and z is a sum of gradients, whatever the rate.
         """
+        followed = self.scales is not None and self.scales.factor != start.scales.factor
+        intercept = intercept_at(self, start.alpha) if followed else self.intercept_state
         in_units = self if self.units is start.units else self.with_units(start.scales)
-        prox, intercept_prox = self.numbers.prox, self.numbers.intercept_prox
         return [
-            _parts.sums(in_units.state, start.state, prox),
-            _parts.sums(self.intercept_state, start.intercept_state, intercept_prox),
+            _parts.sums(in_units.state, start.state, self.numbers.prox),
+            _parts.sums(intercept, start.intercept_state, self.numbers.intercept_prox),
             self.t - start.t,
             self.units,
         ]

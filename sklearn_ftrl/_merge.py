@@ -32,7 +32,8 @@ def merge(estimators, *, start=None):
     estimators : sequence of FtrlClassifier or of FtrlRegressor
         Fitted models: the parts. Their parameters, features, classes and dtype have to be the
         same, and so have ``learning_rate_`` and ``beta_``: give numbers, or start all parts
-        from a model that has resolved "auto".
+        from a model that has resolved "auto". The rate of each part may have followed its rows
+        since; the result has the rate of the start.
     start : estimator or None, default=None
         The model that all parts started from, as copies of it. None: they started from
         nothing.
@@ -130,7 +131,7 @@ def check_same(one, other):
         ("classes", type(one), type(other)),
         ("loss", one._loss(), other._loss()),
         ("loss learned", one._learned_loss, other._learned_loss),
-        ("learning_rate_", one.learning_rate_, other.learning_rate_, ADVICE),
+        ("learning_rate_", *map(_rate_at_start, learners), ADVICE),
         *zip(names, *numbers, itertools.repeat(ADVICE)),
         *((name, getattr(one, name), getattr(other, name)) for name in ALIKE),
         ("shapes of the state", *(learner.state.shape for learner in learners)),
@@ -143,6 +144,12 @@ def check_same(one, other):
         a, b = (getattr(model, name, None) for model in (one, other))
         if not np.array_equal(a, b):
             raise ValueError(f"The {name} of models to be merged differ: {a} and {b}.")
+
+
+def _rate_at_start(learner):
+    """Return the learning rate as it was before it followed the rows."""
+    scales, rate = learner.scales, float(learner.alpha)
+    return scales.rate if scales is not None and rate == scales.rate_now else rate
 
 
 def add(one, other):

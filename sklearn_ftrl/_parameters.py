@@ -80,7 +80,7 @@ class ParametrizedFtrl(FittedFtrl):
         scales = scales or UNKNOWN
         rate, beta, intercept_rate, intercept_beta = self.learning_rate, self.beta, 1.0, self.beta
         if self.learning_rate == "auto":
-            rate, intercept_rate = scales.rate, scales.intercept_rate
+            rate, intercept_rate = scales.rate_now, scales.intercept_rate
         if self.beta == "auto":
             beta = scales.beta
         if self.beta == "auto" or (self.beta == 0 and self.learning_rate == "auto"):

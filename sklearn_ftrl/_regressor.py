@@ -46,7 +46,8 @@ class FtrlRegressor(RegressorMixin, BaseFtrl):
         Above 0: alpha, the scale of every step. A larger rate learns faster and is noisier.
 
         - "auto": a number from the scale of the rows and of y, see Notes. Columns that are ten
-          times larger or smaller than the typical column learn in units of their own.
+          times larger or smaller than the typical column learn in units of their own. In a
+          stream the rate follows what the rows show.
         - A float: this rate, for all columns.
         - A callable: takes an array of step numbers and returns the array of their rates. A
           step is a row learned; the first has number 0. To pickle the model, use a function of
@@ -208,7 +209,9 @@ class FtrlRegressor(RegressorMixin, BaseFtrl):
     ``fit`` takes the numbers from all rows; ``max_iter`` does not change them. ``partial_fit``
     takes them from the first rows of a stream, until 100 rows that are not empty have come, or
     1,000 rows. Until then each call learns these rows anew, with the numbers of all of them. They
-    are pickled with the model. Then the numbers are kept.
+    are pickled with the model. Then ``beta_`` is kept.
+    ``learning_rate_`` then follows the rows: see the notes of `FtrlClassifier` on the rate of a
+    stream.
 
     The notes of `FtrlClassifier` on columns of other sizes, on float32, on Keras and vw
     hold here too. vw does not halve the squared error: for its numbers, pass
