@@ -143,8 +143,8 @@ def _resolved(model, part, classes):
 
 def _waits(model):
     """Return whether a model needs more rows, and whether it has seen a row at all."""
-    seen = not is_new(model) and (model._learner.scales or not model._uses_auto())
-    return not seen or model._waits_for_rows(), bool(seen)
+    new = is_new(model)
+    return new or model._waits_for_rows(), not new
 
 
 def rounds(job, groups, local, classes, n_rounds):

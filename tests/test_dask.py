@@ -114,6 +114,13 @@ def test_auto_is_resolved_once_by_the_first_partition_with_rows(client):
     assert model.t_ == 3 * 4000
 
 
+def test_under_auto_the_intercept_starts_at_the_mean_as_in_partial_fit(client):
+    X, y = rows(0, 200)
+    model = DaskFtrlRegressor(n_rounds=1).fit(*placed(client, [(X, y + 1e4)]))
+    expected = FtrlRegressor().partial_fit(X, y + 1e4)
+    np.testing.assert_allclose(model.intercept_, expected.intercept_, rtol=1e-12)
+
+
 @pytest.mark.parametrize("n_classes", [2, 3])
 @pytest.mark.parametrize("method", ["predict", "predict_proba", "decision_function"])
 def test_predictions_are_lazy_and_those_of_the_local_model(client, method, n_classes):
@@ -185,6 +192,13 @@ def test_empty_partitions_one_class_and_other_dtypes_are_learned(client):
     model = DaskFtrlClassifier(**NUMBERS).fit(*placed(client, parts))
     assert_same(model, by_hand(parts, 3, untrained()))
     assert model.predict(placed(client, parts)[0]).compute().shape == (120,)
+
+
+def test_an_empty_partition_has_no_say_in_the_type_of_labels(client):
+    X, y = rows(0)
+    parts = [(X[:0], y[:0].astype(float)), (X, y)]
+    model = DaskFtrlClassifier(**NUMBERS).fit(*placed(client, parts))
+    assert model.classes_.dtype == np.int64
 
 
 def test_partial_fit_knows_the_classes_that_it_is_told(client):
@@ -603,6 +617,14 @@ def test_every_worker_counts_however_many_there_are(no_workers, n_workers):
     no_workers.wait_for_workers(n_workers, timeout=60)
     model = DaskFtrlClassifier(**NUMBERS, client=no_workers).fit(*placed(no_workers, parts))
     assert_same(model, by_hand(parts, 3, untrained(), n_workers))
+
+
+def test_predictions_are_made_by_the_client_that_is_given(client, no_workers):
+    chunks, targets = as_csr_chunks(*rows(0))
+    no_workers.cluster.scale(1)
+    model = DaskFtrlClassifier(**NUMBERS, client=no_workers).fit(chunks, targets)
+    labels = no_workers.compute(model.predict(chunks)).result()
+    np.testing.assert_array_equal(labels, model.to_local().predict(rows(0)[0]))
 
 
 @pytest.mark.parametrize("seconds", [60.0, None])
