@@ -124,19 +124,18 @@ class BaseFtrl(CallbackSupportMixin, ParametrizedFtrl):
             )
         given = X_val, y_val, sample_weight_val
         batch, features = draft._narrowed(batch, before, coef_init, *given)
-        draft._learner = learner = draft._ready(before, batch, coef_init, intercept_init, features)
+        draft._learner = draft._ready(before, batch, coef_init, intercept_init, features)
         if any(each is not None for each in given):
             batches, judge = [batch], draft._judge(*given)
             may_refit = False
         else:
             batches, judge = _passes.held_out(draft, batch, X, y, sample_weight, random_state)
-        parts = [(learner.copy() if k else learner, part) for k, part in enumerate(batches)]
+        passes = _passes.Passes(draft, batches, judge, random_state, max_iter, self.tol)
         for name in [*HISTORY, "_first_rows"]:
             vars(draft).pop(name, None)
         if features is None:  # else a model of these is no model of X yet
             self.__dict__ = vars(draft)
         try:
-            passes = _passes.Passes(draft, parts, judge, random_state, max_iter, self.tol)
             stopped = draft._make(passes, task, told)
             if judge and may_refit and not stopped:
                 draft._refit(batch, random_state, task, told, coef_init, intercept_init)
@@ -170,6 +169,7 @@ class BaseFtrl(CallbackSupportMixin, ParametrizedFtrl):
             best = passes.best
         finally:  # after an error or Ctrl-C, the mean of the steps of the last pass
             self._learner = best or passes.learner.learned()
+            passes.parts = []  # their memory is for the refit
         return stopped
 
     def _refit(self, batch, random_state, task, told, coef_init, intercept_init):
@@ -178,13 +178,10 @@ class BaseFtrl(CallbackSupportMixin, ParametrizedFtrl):
         subtask.call_on_fit_task_begin(**told, reconstruction_attributes=self._snapshot)
         if self.verbose:
             print(f"Refit on all rows, best_iter_={self.best_iter_}:")
-        learner = self._blank(self._learner)
-        self._start_from(learner, coef_init, intercept_init)
-        passes = _passes.Passes(
-            self, [(learner, batch)], None, random_state, self.best_iter_, tol=None
-        )
         model = self._draft()
-        model._learner = learner
+        model._learner = self._blank(self._learner)
+        self._start_from(model._learner, coef_init, intercept_init)
+        passes = _passes.Passes(model, [batch], None, random_state, self.best_iter_, tol=None)
         model._make(passes, subtask, told)
         self._learner = model._learner
         subtask.call_on_fit_task_end(**told, reconstruction_attributes=self._snapshot)

@@ -25,19 +25,23 @@ SOME_ROWS = 200  # where halves may not judge each other, a part of more than th
 class Passes:
     """Passes of learners over their rows, judged after each, until there is no gain.
 
-    ``parts`` are pairs of a learner and its batch. ``judge``, if there is one, is a function of
-    the learners; ``best`` is then the first of them after the best pass.
+    The estimator's learner and copies of it learn a batch each. ``judge``, if there is one, is a
+    function of the learners; ``best`` is then the first of them after the best pass.
     """
 
-    def __init__(self, estimator, parts, judge, random_state, max_iter, tol):
+    def __init__(self, estimator, batches, judge, random_state, max_iter, tol):
+        learner = estimator._learner
         self.judge, self.random_state = judge, random_state
         self.max_iter, self.tol = max_iter, tol
-        self.parts = [(learner, learner.in_units(batch)) for learner, batch in parts]
+        self.parts = [
+            (learner.copy() if k else learner, learner.in_units(batch))
+            for k, batch in enumerate(batches)
+        ]
         self.average, self.is_only = estimator.average, estimator.max_iter == 1
         self.shuffle, self.patience = estimator.shuffle, estimator.n_iter_no_change
         self.sign = -1 if estimator.scoring else 1
         self.n_threads, self.verbose = estimator._n_threads(), estimator.verbose
-        self.shares = shares([batch for _, batch in parts])
+        self.shares = shares(batches)
         self.loss_curve, self.validation_curve = [], []
         self.n_iter = self.best_iter = 0
         self.best_loss, self.enough, self.best = np.inf, 0.0, None
