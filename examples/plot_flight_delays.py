@@ -98,10 +98,10 @@ print("Served, day after day:\n")
 print(scores(late[served], {name: each[served] for name, each in p.items()}, seconds), "\n")
 
 # %%
-# The search beats the defaults, because labels come a day late. The flights of a day share their
-# weather, and the model learns them all before it predicts again. So it wants smaller steps than
-# "auto" takes, which is made for labels that come row by row. The search finds the step size in
-# service. The defaults of ``SGDClassifier`` overshoot on rows of 24 ones.
+# The defaults are as good as the search. The flights of a day share their weather, and the model
+# learns them all before it predicts again, so it wants small steps. The learning rate of "auto"
+# sees in each day's rows that predictions went too far, and falls. The search finds the step size
+# in service. The defaults of ``SGDClassifier`` overshoot on rows of 24 ones.
 #
 # Train and test
 # --------------
