@@ -231,7 +231,7 @@ class BaseFtrl(CallbackSupportMixin, ParametrizedFtrl):
         if before is not None and before.shape[0] != draft._n_outputs():
             draft._learner = before = draft._grown(before, self.classes_)
         if before is None or batch.order.size:
-            begins = before is None or before.t == 0
+            begins = before is None or (before.t == 0 and before.scales is None)
             if self._uses_auto() and (begins or hasattr(self, "_first_rows")):
                 draft._learn_first_rows(before, batch)
             else:

@@ -136,8 +136,7 @@ def _resolved(model, part, classes):
     begins = is_new(model) or model.t_ == 0
     model, _ = model._prepared(X, y, *sample_weight, **known)
     if begins:
-        model._learner = model._blank(model._learner)
-        model._start_from(model._learner)
+        model._learner = model._blank(model._learner)  # workers start its intercept
     return model
 
 

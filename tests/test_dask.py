@@ -114,6 +114,16 @@ def test_auto_is_resolved_once_by_the_first_partition_with_rows(client):
     assert model.t_ == 3 * 4000
 
 
+def test_all_workers_learn_with_what_auto_was_resolved_to(client):
+    parts = [rows(seed, 200) for seed in (0, 1)]
+    parts[1] = (3 * parts[1][0], parts[1][1])
+    params = {"fit_intercept": False, "n_rounds": 1}
+    model = DaskFtrlClassifier(**params).fit(*placed(client, parts))
+    numbers = {"learning_rate": model.learning_rate_, "beta": model.beta_}
+    expected = DaskFtrlClassifier(**numbers, **params).fit(*placed(client, parts))
+    np.testing.assert_allclose(model.coef_, expected.coef_, rtol=1e-12)
+
+
 def test_under_auto_the_intercept_starts_at_the_mean_as_in_partial_fit(client):
     X, y = rows(0, 200)
     model = DaskFtrlRegressor(n_rounds=1).fit(*placed(client, [(X, y + 1e4)]))
