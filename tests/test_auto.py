@@ -416,6 +416,20 @@ def test_rows_too_large_to_measure_are_refused():
         FtrlClassifier().fit(X, random_targets())
 
 
+def test_rows_too_small_to_measure_are_refused():
+    with pytest.raises(ValueError, match=r"X, y or sample_weight is too large or too small"):
+        FtrlClassifier().fit(1e-155 * random_rows(), random_targets())
+
+
+def test_in_empty_rows_the_intercept_learns_as_a_feature_of_ones():
+    X, y = np.zeros((40, 3)), np.arange(40) % 2
+    model = FtrlClassifier(**FITTED).fit(X, y)
+    numbers = {"learning_rate": model.learning_rate_, "beta": model.beta_}
+    np.testing.assert_allclose(
+        model.intercept_, FtrlClassifier(**numbers, **FITTED).fit(X, y).intercept_, rtol=1e-12
+    )
+
+
 @pytest.mark.compiled
 def test_rare_positives_are_calibrated():
     rng = np.random.default_rng(0)
