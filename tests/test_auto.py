@@ -416,9 +416,10 @@ def test_rows_too_large_to_measure_are_refused():
         FtrlClassifier().fit(X, random_targets())
 
 
-def test_rows_too_small_to_measure_are_refused():
+@pytest.mark.parametrize(("size", "weight"), [(1e-155, 1.0), (1.0, 1e155), (1.0, 1e-155)])
+def test_sizes_and_weights_too_small_or_large_to_measure_are_refused(size, weight):
     with pytest.raises(ValueError, match=r"X, y or sample_weight is too large or too small"):
-        FtrlClassifier().fit(1e-155 * random_rows(), random_targets())
+        FtrlClassifier().fit(size * random_rows(), random_targets(), np.full(60, weight))
 
 
 def test_in_empty_rows_the_intercept_learns_as_a_feature_of_ones():

@@ -224,6 +224,11 @@ def test_rows_are_held_out_where_a_part_is_too_small_for_all_classes(fraction):
     assert model.fit(random_rows(24), np.arange(24) % 12).validation_curve_
 
 
+def test_rows_are_held_out_where_each_class_has_one():
+    model = FtrlClassifier(early_stopping=True, max_iter=1).fit(random_rows(20), np.arange(20))
+    assert len(model.validation_curve_) == 1
+
+
 def test_a_class_whose_rows_are_all_held_out_is_named():
     X, y = noisy()
     labels = np.array(["a", "b", "c"])[np.where(np.arange(200) < 190, y, 2)]
@@ -284,19 +289,22 @@ def test_a_scorer_may_judge(as_frame):
     assert 0.5 < max(held_out.validation_curve_) <= 1
 
 
-def test_a_scorer_may_judge_sparse_rows_in_any_format():
-    X, y = random_rows().tocoo(), random_targets()
+@pytest.mark.parametrize("form", ["coo", "dia"])
+def test_a_scorer_may_judge_sparse_rows_in_any_format(form):
+    X, y = random_rows().asformat(form), random_targets()
     FtrlClassifier(scoring="accuracy", **STOPPED).fit(X, y)
 
 
-def test_a_scorer_gets_y_as_fit_takes_it():
+@pytest.mark.parametrize("held_out", [False, True])
+def test_a_scorer_gets_y_as_fit_takes_it(held_out):
     X, y = noisy()
     column = y[:, np.newaxis]
+    given = {} if held_out else {"X_val": X, "y_val": column}
     shapes = []
     scorer = lambda model, X, y: shapes.append(y.shape) or 1.0  # noqa: E731
     with pytest.warns(DataConversionWarning):
-        FtrlClassifier(scoring=scorer, max_iter=2).fit(X, column, X_val=X, y_val=column)
-    assert set(shapes) == {y.shape}
+        FtrlClassifier(scoring=scorer, early_stopping=True, max_iter=2).fit(X, column, **given)
+    assert set(shapes) == {(20,) if held_out else (200,)}
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, None])

@@ -193,6 +193,24 @@ def test_the_estimator_and_the_caller_s_objects_stay_as_they_are():
     assert pickle.dumps(objects) == before
 
 
+def test_what_learns_are_copies_of_steps_and_of_estimators_in_the_grid():
+    model, last = make_pipeline(Normalizer(), classifier()), [classifier(), classifier(l1=0.1)]
+    search = ProgressiveSearch(model, {"ftrlclassifier": last}).fit(X, Y, batches=DAYS)
+    assert search.best_estimator_[0] is not model[0]
+    assert not any(hasattr(estimator, "coef_") for estimator in last)
+
+
+def test_a_batch_that_brings_a_class_is_learned_and_not_scored():
+    y = np.r_[Y[:20], random_targets(40, n_classes=3)]
+    search, model = ProgressiveSearch(classifier(), {"l1": [0.0]}), classifier()
+    for rows, classes in [(slice(20), [0, 1]), (slice(20, 40), [0, 1, 2])]:
+        search.partial_fit(X[rows], y[rows], classes=classes)
+        model.partial_fit(X[rows], y[rows], classes=classes)
+    search.partial_fit(X[40:], y[40:])
+    loss = log_loss(y[40:], model.predict_proba(X[40:]))
+    assert search.best_score_ == pytest.approx(-loss, rel=1e-12)
+
+
 # Scores
 
 

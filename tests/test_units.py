@@ -1048,3 +1048,19 @@ def test_a_column_that_is_tiny_and_the_same_in_all_rows_is_not_made_larger(to):
     X = np.c_[np.random.default_rng(0).normal(size=(200, 3)), np.full(200, -0.03)]
     model = FtrlClassifier(random_state=0).fit(to(X), X[:, 0] > 0)
     assert np.abs(model.coef_[0, 3]) < 1.0  # as -0.03, it would weigh thirty times that
+
+
+@each_form
+def test_a_number_that_stands_out_in_a_row_of_weight_0_has_no_say(form):
+    rows = of(form(np.array([[1.0], [100.0], [1.0]])), np.array([1.0, 0.0, 1.0]))
+    assert grown(None, 1.0, rows, 1) is None
+
+
+def test_rows_of_ones_in_a_column_that_stands_out_are_learned_as_any_others():
+    X = normal(sizes=[1.0, 1.0]) * [0.0, 1e3]
+    X[::2] = [1.0, 0.0]
+    one, other = (
+        FtrlClassifier(random_state=0, **FEW).fit(sparse.csr_array(rows), random_targets())
+        for rows in (X, 2.0 * X)
+    )
+    np.testing.assert_allclose(one.coef_, 2.0 * other.coef_, rtol=1e-9)
