@@ -129,7 +129,7 @@ def stream(dtype=np.float64, dense=False):
     X, y = random_rows(300, dtype=dtype).toarray(), random_targets(300)
     X[:, 0] = 1.0 + np.arange(300) % 2
     weights = np.where(np.arange(300) % 6 == 0, 0.0, 1.0 + np.arange(300) % 3)
-    return X if dense else sparse.csr_array(X), y, weights
+    return X + 0.5 if dense else sparse.csr_array(X), y, weights  # of many zeros, none is dense
 
 
 def streamed(model, size, classes, **form):

@@ -177,6 +177,10 @@ BAD_ROWS = {
         lambda: bad_csr(lambda X: X.indptr.__setitem__(30, 0)),
         "valid CSR",
     ),
+    "one row too few": (
+        lambda: bad_csr(lambda X: setattr(X, "indptr", X.indptr[:-1])),
+        "valid CSR",
+    ),
     "one index too few": (
         lambda: bad_csr(lambda X: setattr(X, "indices", X.indices[:-1])),
         "valid CSR",
@@ -269,7 +273,7 @@ def test_columns_that_are_no_numbers_are_named(kind):
         {"site": "news", "views": np.arange(60.0), "ad": pd.Categorical(["x"] * 60)}
     )
     for make in (pd.DataFrame, pl.from_pandas, pa.Table.from_pandas):
-        learned = estimator().fit(make(frame.assign(site=1.0, ad=1.0)), y)
+        learned = estimator(**FEW).fit(make(frame.assign(site=1.0, ad=1.0)), y)
         for call in (lambda X: estimator().fit(X, y), learned.predict):
             with pytest.raises(ValueError, match=r"columns \['site', 'ad'\] are not. ColumnHasher"):
                 call(make(frame))
