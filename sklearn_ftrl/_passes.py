@@ -19,6 +19,7 @@ from ._units import extreme_sizes
 ENOUGH_ROWS = 20  # nothing of fewer
 MANY_ROWS = 5000  # up to here each of two halves, of more a part
 SKIP = 0.75  # of the only pass: the mean over a whole first pass lags behind
+CHANCE = 5.0  # by the root of the rows held out: what noise adds to a loss, as a part of it
 SOME_ROWS = 200  # where halves may not judge each other, a part of more than these
 
 
@@ -103,7 +104,7 @@ class Passes:
         best = min([self.best_loss, *self.loss_curve[1:]])  # at first, they knew nothing
         y = batches[0].targets[batches[0].order]
         is_constant = np.ptp(y) <= 1e-9 * np.abs(y).max()
-        if is_constant or self.n_iter == 1 or best <= alone * (1.0 + n_judged**-0.5):
+        if is_constant or self.n_iter == 1 or best <= alone * (1.0 + CHANCE * n_judged**-0.5):
             return
         smallest, largest = extreme_sizes(batches[0], estimator.n_features_in_)
         advice = ["Scale X and y, or look for better features."]
