@@ -19,7 +19,7 @@ from ._units import extreme_sizes
 ENOUGH_ROWS = 20  # nothing of fewer
 MANY_ROWS = 5000  # up to here each of two halves, of more a part
 SKIP = 0.75  # of the only pass: the mean over a whole first pass lags behind
-CHANCE = 5.0  # by the root of the rows held out: what noise adds to a loss, as a part of it
+CHANCE = 2.0  # by the root of the rows held out: what noise adds to a loss, as a part of it
 SOME_ROWS = 200  # where halves may not judge each other, a part of more than these
 
 
