@@ -64,8 +64,8 @@ def _set_rate(learner):
     z stays, so coefficients change with the rate, as was judged; intercepts stay.
     """
     scales = _followed(learner.scales)
-    learner.intercept_state = intercept_at(learner, scales.rate_now)
-    learner.numbers = learner.numbers._replace(rate=scales.rate_now)
+    state, numbers = intercept_at(learner, scales.rate_now), learner.numbers
+    learner.intercept_state, learner.numbers = state, numbers._replace(rate=scales.rate_now)
     learner.scales, learner.alpha = scales, scales.rate_now
 
 

@@ -169,11 +169,11 @@ def rule(z0, root_n0, n_moved, n, z, n_to_p, prox, few, fixed, is_intercept):
 
     It is the rule in the docstring of the public merge.
     """
-    root_n = math.sqrt(n - (n_moved - 1) * root_n0 * root_n0)
+    root_n = max(root_n0, math.sqrt(n - (n_moved - 1) * root_n0 * root_n0))  # but for rounding
     if is_intercept:
         slowness = n_moved * fixed + n_to_p
         scale = fixed + n_to_the_p(root_n, prox.power)
-        return (z * scale / slowness if slowness > 0.0 else 0.0), root_n
+        return (z * (scale / slowness) if slowness > 0.0 else 0.0), root_n
     total = z - (n_moved - 1) * z0
     mean = z * (n_to_the_p(root_n, prox.power) / n_to_p)
     hot = root_n * root_n / (root_n * root_n + few)

@@ -236,7 +236,9 @@ class MeanLoss:
         losses = []
         for batch, judged in zip(learned, self.batches, strict=True):
             y, weights = batch.targets[batch.order], batch.weights[batch.order]
-            intercept = estimator._target_scales(y, weights)[2] if estimator.fit_intercept else None
+            with np.errstate(all="ignore"):
+                _, _, intercept = estimator._target_scales(y, weights)
+            intercept = intercept if estimator.fit_intercept else None
             raws = np.zeros((judged.order.size, estimator._n_outputs()))
             raws += 0.0 if intercept is None else intercept
             y, weights = judged.targets[judged.order], judged.weights[judged.order]

@@ -204,7 +204,9 @@ def as_rows(X, estimator=None):
     if not increasing:
         X = sparse.csr_array((data, indices, indptr), shape=X.shape, copy=True)
         X.sum_duplicates()
-        return as_rows(X)
+        return as_rows(X, estimator)
+    if data.size > indptr[-1]:  # room that scipy leaves at the end
+        data, indices = data[: indptr[-1]], indices[: indptr[-1]]
     return Rows(data, indices, indptr, longest, _frozen(ones))
 
 

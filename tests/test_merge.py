@@ -314,3 +314,12 @@ def test_the_error_for_models_of_default_settings_says_what_to_do():
     parts = [FtrlClassifier().partial_fit(X[k::2], y[k::2], classes=[0, 1]) for k in range(2)]
     with pytest.raises(ValueError, match=r"differ.*Give numbers, or a start"):
         merge(parts)
+
+
+def test_what_is_merged_has_seen_no_less_than_its_start():
+    params = {"initial_accumulator_value": 0.1, "fit_intercept": False, **NUMBERS}
+    start = FtrlRegressor(**params).partial_fit(np.diag([0.3, 0.7, 1.3]), [1.0, 2.0, 3.0])
+    parts = [copy.deepcopy(start).partial_fit(np.full((1, 3), 1e-9), [1.0]) for _ in range(3)]
+    model = merge(parts, start=start)
+    assert (model.n_ >= start.n_).all()
+    np.testing.assert_array_equal(merge([model], start=start).n_, model.n_)

@@ -782,3 +782,11 @@ def test_noise_is_no_failure(n_rows):
         (FtrlRegressor, np.full(n_rows, 0.1)),
     ]:
         assert estimator(random_state=0).fit(X, y).validation_curve_
+
+
+@pytest.mark.parametrize("loss", ["huber", "quantile"])
+def test_targets_whose_square_is_too_large_are_learned_without_a_word(loss):
+    X = np.random.default_rng(0).normal(size=(300, 2))
+    y = np.repeat([1e200, -1e200], 150)
+    model = FtrlRegressor(loss=loss, epsilon=1.0, random_state=0, **NUMBERS).fit(X, y)
+    assert np.isfinite(model.coef_).all()

@@ -310,3 +310,14 @@ def test_an_array_of_as_many_zeros_as_numbers_is_learned_as_sparse_rows(n_zeros,
     X = np.ones((2, 5))
     X.ravel()[:n_zeros] = 0.0
     assert (as_rows(X).indices is not None) == is_sparse
+
+
+def test_room_that_scipy_leaves_behind_the_last_row_is_not_read(kind):
+    estimator, y = kind
+    X = random_rows()
+    roomy = X.copy()
+    roomy.data = np.r_[X.data, np.full(5, 1e9)]
+    roomy.indices = np.r_[X.indices, np.full(5, 2**30)].astype(X.indices.dtype)
+    for params in ({}, NUMBERS):
+        ours, theirs = (estimator(random_state=0, **params, **FEW).fit(Z, y) for Z in (X, roomy))
+        assert_same_bits(ours, theirs)
