@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import _parts, _state, _threads
+from . import _state, _threads
 from ._follow import intercept_at
 from ._kernel import (
     FEW,
@@ -16,9 +16,9 @@ from ._kernel import (
     Prox,
     learn_few,
     learn_many,
+    merge_parts,
     total_loss,
 )
-from ._parts import merge_parts
 from ._units import cut, features_of, sizes_of
 from ._weights import finite, product
 
@@ -450,8 +450,8 @@ class Learner:
         intercept = intercept_at(self, start.alpha) if followed else self.intercept_state
         in_units = self if self.units is start.units else self.with_units(start.scales)
         return [
-            _parts.sums(in_units.state, start.state, self.numbers.prox),
-            _parts.sums(intercept, start.intercept_state, self.numbers.intercept_prox),
+            _state.sums(in_units.state, start.state, self.numbers.prox),
+            _state.sums(intercept, start.intercept_state, self.numbers.intercept_prox),
             self.t - start.t,
             self.units,
         ]
@@ -465,9 +465,9 @@ class Learner:
             start = self.with_units(self.scales._replace(units=units))
             features = features_of(self.units, units)
             factor = sizes_of(self.units, features) / sizes_of(units, features)
-            coefs = _parts.scaled(coefs, features, factor, prox)
-        state = _parts.merged(start.state, coefs, self.alpha, prox)
-        intercept = _parts.merged(
+            coefs = _state.scaled(coefs, features, factor, prox)
+        state = _state.merged(start.state, coefs, self.alpha, prox)
+        intercept = _state.merged(
             self.intercept_state, intercepts, self.alpha, intercept_prox, is_intercept=True
         )
         model = Learner(state, intercept, self.numbers, start.scales, self.t + learned)

@@ -9,7 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._base import HISTORY, BaseFtrl
 from ._kernel import Prox
-from ._parts import added
+from ._state import added
 from ._units import larger
 
 ALIKE = ["initial_accumulator_value", "fit_intercept", "clipvalue", "clipnorm", "global_clipnorm"]

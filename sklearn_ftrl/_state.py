@@ -1,10 +1,25 @@
 """z and sqrt(n) of every coordinate: arrays of shape (n_features, 2, n_outputs)."""
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
-from ._kernel import ROOT_N, Z, average_state, change_curvature, weights
+from ._kernel import (
+    ROOT_N,
+    SUM_N,
+    SUM_N_TO_P,
+    SUM_Z,
+    Z,
+    add,
+    average_state,
+    change_curvature,
+    count_distinct,
+    count_moved,
+    merge_sums,
+    take_moved,
+    weights,
+)
 
 
 def start(n_features, n_outputs, dtype, n):
@@ -111,6 +126,51 @@ def grown(state, at, n_outputs, n, prox, factor):
     new[:, Z, at[0]], new[:, Z, at[1]] = -z, z
     new[:, ROOT_N, at] = state[:, ROOT_N]
     return new
+
+
+class Sums(NamedTuple):
+    """What parts have moved: numbers that add up, of the features that have left their start."""
+
+    features: np.ndarray  # sorted
+    numbers: np.ndarray  # of shape (these features, 4, n_outputs)
+
+
+def sums(state, start, prox):
+    """Return the parts that moved, n, z and n^p of one part: what it has not moved is left out."""
+    n_moved = count_moved(state, start)
+    if n_moved < 0:
+        raise ValueError("A part has not gone on from start: it has seen less of some feature.")
+    features, numbers = np.empty(n_moved, np.intp), np.empty((n_moved, 4, state.shape[2]))
+    take_moved(state, start, prox, features, numbers)
+    return Sums(features, numbers)
+
+
+def added(one, other):
+    """Return the sums of two groups of parts together."""
+    n_features = count_distinct(one.features, other.features)
+    features = np.empty(n_features, np.intp)
+    numbers = np.empty((n_features, *one.numbers.shape[1:]))
+    add(one.features, one.numbers, other.features, other.numbers, features, numbers)
+    return Sums(features, numbers)
+
+
+def scaled(sums, features, factor, prox):
+    """Return the sums of parts whose z and root n of these features are multiplied."""
+    numbers = sums.numbers.copy()
+    at = np.searchsorted(features, sums.features).clip(max=features.size - 1)
+    own = features[at] == sums.features
+    factor = factor[at[own], np.newaxis]
+    numbers[own, SUM_N] *= factor**2
+    numbers[own, SUM_Z] *= factor
+    numbers[own, SUM_N_TO_P] *= factor if prox.power is None else factor**prox.power
+    return sums._replace(numbers=numbers)
+
+
+def merged(start, sums, alpha, prox, is_intercept=False):
+    """Return the state of all parts; what no part has moved stays as it is at the start."""
+    state = start.copy()
+    merge_sums(state, *sums, alpha, prox, is_intercept)
+    return state
 
 
 def _n_to_the_p(root_n, prox):
