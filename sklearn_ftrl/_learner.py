@@ -143,9 +143,7 @@ class Learner:
         if self.units is not None:
             units = self.units._replace(features=features[self.units.features])
             scales = scales._replace(units=units)
-        model = Learner(state, self.intercept_state, self.numbers, scales, self.t)
-        model.alpha = self.alpha
-        return model
+        return Learner(state, self.intercept_state, self.numbers, scales, self.t)
 
     def is_sound(self, shape):
         """Return whether the arrays are what the kernel writes to without looking."""

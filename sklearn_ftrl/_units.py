@@ -32,12 +32,12 @@ class Units(NamedTuple):
             center[self.features] = self.center
             measure(rows.data, center, self.sizes(rows.longest), data)
         else:
-            divide(rows.data, rows.indices, self.sizes(self.features[-1] + 1), data)
+            divide(rows.data, rows.indices, self.features, self.size, data)
             rows = rows._replace(ones=read_only(np.zeros(rows.ones.size, bool)))
         return rows._replace(data=read_only(data))
 
     def sizes(self, n_features):
-        """Return the sizes of the first features, or of all."""
+        """Return the sizes of all features."""
         sizes = np.ones(n_features)
         sizes[self.features] = self.size
         return sizes
@@ -58,11 +58,12 @@ def measure(data, center, size, out):
 
 
 @njit
-def divide(data, features, size, out):
-    """Write the numbers of sparse rows by the sizes of their features; of later ones it is 1."""
+def divide(data, indices, features, size, out):
+    """Write the numbers of sparse rows, each by the size of its feature if it has one."""
     for k in range(data.size):
-        j = features[k]
-        out[k] = data[k] / size[j] if j < size.size else data[k]
+        at = np.searchsorted(features, indices[k])
+        own = at < features.size and features[at] == indices[k]
+        out[k] = data[k] / size[at] if own else data[k]
 
 
 def of_sizes(features, size, center=None):

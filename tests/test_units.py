@@ -15,8 +15,8 @@ from sklearn.feature_extraction.text import TfidfTransformer
 from sklearn_ftrl import SKOPS_TRUSTED, FtrlClassifier, FtrlRegressor, merge
 from sklearn_ftrl._kernel import CLASSIFIER_LOSSES, REGRESSOR_LOSSES
 from sklearn_ftrl._learner import Learner
-from sklearn_ftrl._rows import batch
-from sklearn_ftrl._units import Units, cut, find_units, grown
+from sklearn_ftrl._rows import as_rows, batch
+from sklearn_ftrl._units import Units, cut, find_units, grown, of_sizes
 
 each_form = pytest.mark.parametrize("form", [np.asarray, sparse.csr_array])
 SIZES = np.array([1.0, 2.0, 1e3, 1e-3, 1.5])
@@ -1064,3 +1064,9 @@ def test_rows_of_ones_in_a_column_that_stands_out_are_learned_as_any_others():
         for rows in (X, 2.0 * X)
     )
     np.testing.assert_allclose(one.coef_, 2.0 * other.coef_, rtol=1e-9)
+
+
+def test_rows_of_wide_columns_are_put_in_units_without_a_look_at_all_columns():
+    units = of_sizes(np.array([3, 2**40]), np.array([4.0, 10.0]))
+    X = sparse.csr_array(([8.0, 5.0, 20.0], [3, 7, 2**40], [0, 2, 3]), shape=(2, 2**41))
+    np.testing.assert_array_equal(units.rows(as_rows(X)).data, [2.0, 5.0, 2.0])
