@@ -181,7 +181,15 @@ class BaseFtrl(CallbackSupportMixin, ParametrizedFtrl):
         model = self._draft()
         model._learner = self._blank(self._learner)
         self._start_from(model._learner, coef_init, intercept_init)
-        passes = _passes.Passes(model, [batch], None, random_state, self.best_iter_, tol=None)
+        passes = _passes.Passes(
+            model,
+            [batch],
+            None,
+            random_state,
+            self.best_iter_,
+            tol=None,
+            plain=0 if self._calls_back() else self.best_iter_ - 1,
+        )
         model._make(passes, subtask, told)
         self._learner = model._learner
         subtask.call_on_fit_task_end(**told, reconstruction_attributes=self._snapshot)
@@ -285,10 +293,14 @@ class BaseFtrl(CallbackSupportMixin, ParametrizedFtrl):
         Rows of few features are learned without a look at the others, if nobody else looks at the
         model meanwhile, or has given it weights or rows.
         """
-        others = [self.scoring, getattr(self, "_skl_callbacks", None) or None, *from_outside]
-        if all(each is None for each in others):
+        others = [self.scoring, *from_outside]
+        if all(each is None for each in others) and not self._calls_back():
             return _rows.narrowed(batch, self.n_features_in_)
         return batch, None
+
+    def _calls_back(self):
+        """Return whether callbacks look at the model while it learns."""
+        return bool(getattr(self, "_skl_callbacks", None))
 
     def _judge(self, X, y, sample_weight):
         """Return a function that judges a model by the caller's rows for early stopping."""

@@ -27,13 +27,14 @@ class Passes:
     """Passes of learners over their rows, judged after each, until there is no gain.
 
     The estimator's learner and copies of it learn a batch each. ``judge``, if there is one, is a
-    function of the learners; ``best`` is then the first of them after the best pass.
+    function of the learners; ``best`` is then the first of them after the best pass. The first
+    passes are ``plain`` where nobody looks at their means.
     """
 
-    def __init__(self, estimator, batches, judge, random_state, max_iter, tol):
+    def __init__(self, estimator, batches, judge, random_state, max_iter, tol, plain=0):
         learner = estimator._learner
         self.judge, self.random_state = judge, random_state
-        self.max_iter, self.tol = max_iter, tol
+        self.max_iter, self.tol, self.plain = max_iter, tol, plain
         self.parts = [
             (learner.copy() if k else learner, learner.in_units(batch))
             for k, batch in enumerate(batches)
@@ -83,12 +84,13 @@ class Passes:
     def _learn(self, k):
         """Let a learner make the pass over its rows; return its loss."""
         learner, batch = self.parts[k]
+        averages = self.average and self.n_iter >= self.plain
         batches, losses = [batch], []
-        if self.average and self.is_only:
+        if averages and self.is_only:
             first = max(1, int(SKIP * batch.order.size))  # not the start
             batches = [batch._replace(order=order) for order in np.split(batch.order, [first])]
         for some in batches:
-            if self.average and some is batches[-1]:
+            if averages and some is batches[-1]:
                 learner = learner.averaging()
                 self.parts[k] = learner, batch
             losses.append(learner.learn(some, n_threads=self.n_threads))

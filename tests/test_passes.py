@@ -459,8 +459,11 @@ def test_a_refit_learns_all_rows_in_as_many_passes_as_were_best(case, average):
     model.fit(X, y, **given)
     assert (model.best_iter_, model.n_iter_, len(model.loss_curve_)) == (3, 5, 5)
     plain.fit(X, y, X_val=X, y_val=y, **given)  # learns all rows, and keeps the best pass
+    # Passes before the last, of which no mean is asked for, are other machine code.
+    rounding = 0.0 if not average else 1e-5 if X.dtype == np.float32 else 1e-10
     for name in ["z_", "n_", "intercept_z_", "intercept_n_", "learning_rate_", "t_"]:
-        np.testing.assert_array_equal(getattr(model, name), getattr(plain, name), strict=True)
+        ours, theirs = getattr(model, name), getattr(plain, name)
+        np.testing.assert_allclose(ours, theirs, rtol=rounding, atol=rounding, strict=True)
 
 
 def test_a_refit_shuffles_all_rows_in_each_pass(monkeypatch):
