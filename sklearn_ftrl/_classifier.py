@@ -511,8 +511,7 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
         """
         learner = self._learned()
         X = _rows.validate(self, X, dtype=learner.dtype, reset=False)
-        _rows.check_finite(X, self)
-        return learner.step_bounds(_rows.as_rows(sparse.csr_array(X)))
+        return learner.step_bounds(_rows.as_rows(sparse.csr_array(X), self))
 
     def score(self, X, y, sample_weight=None):
         """Return the accuracy: the part of the rows whose label is the one predicted.

@@ -49,6 +49,7 @@ class Rows(NamedTuple):
     indices: np.ndarray | None
     indptr: np.ndarray
     longest: int
+    largest: float  # absolute number, of more rows too
     ones: np.ndarray | None  # of bool, one a row: its numbers are all 1; None without indices
 
 
@@ -139,7 +140,7 @@ def learn_few(
     memory. A row of weight 0 is only predicted. Where a row's loss or gradient is too large,
     it is the end: the row has changed nothing and is returned as well, else -1.
     """
-    data, indices, indptr, longest, ones = rows
+    data, indices, indptr, longest, _, ones = rows
     n_outputs = 1 if several is None else several
     width = 2 * n_outputs if average is None else 4 * n_outputs  # of a coordinate
     near = NEAR if average is None else NEAR_WIDE
@@ -481,7 +482,7 @@ def learn_many(
     learned,  # OUT, of shape (1,)
 ):
     """Do what learn_few does for more than FEW outputs: in place, vector code over them."""
-    data, indices, indptr, longest, ones = rows
+    data, indices, indptr, longest, _, ones = rows
     n_outputs = intercept.shape[1]
     width = 2 * n_outputs if average is None else 4 * n_outputs
     w = np.empty(longest * n_outputs)
@@ -1041,7 +1042,7 @@ def merge_parts(state, parts, first, last, alpha, prox, average, steps, is_inter
 @njit(fastmath=REORDER)
 def multiply(rows, order, w, out):
     """Add to out, of shape (order.size, n_outputs), the product of the rows with weights w."""
-    data, indices, indptr, _, ones = rows
+    data, indices, indptr, _, _, ones = rows
     n_outputs = w.shape[1]
     flat = w.ravel()
     for t in range(order.size):
@@ -1088,7 +1089,7 @@ def squares(rows, order, out):
 
     Return how many of their numbers are not 0, and the sum of the roots of all.
     """
-    data, _, indptr, _, ones = rows
+    data, _, indptr, _, _, ones = rows
     n_numbers, roots = 0.0, 0.0
     for t in range(order.size):
         row = order[t]
@@ -1114,7 +1115,7 @@ def square_of_sum(rows, order, sums):
 
     It is found from the rows once more: a look at the sums of all features may take longer.
     """
-    data, indices, indptr, _, _ = rows
+    data, indices, indptr, _, _, _ = rows
     for t in range(order.size):
         start = indptr[order[t]]
         for k in range(indptr[order[t] + 1] - start):
@@ -1130,7 +1131,7 @@ def square_of_sum(rows, order, sums):
 @njit
 def count_new(rows, order, state):
     """Return how many of the rows have a feature whose z is 0: no row has taught it yet."""
-    data, indices, indptr, _, _ = rows
+    data, indices, indptr, _, _, _ = rows
     n_new = 0
     for t in range(order.size):
         start = indptr[order[t]]
@@ -1142,47 +1143,57 @@ def count_new(rows, order, state):
 
 
 @njit
-def inspect_rows(data, indices, indptr, n_features, ones):
-    """Return the size of the longest row, whether indices increase within each, and finiteness.
+def largest_bits(bits):
+    """Return the bits of the largest absolute number of these, those of NaN and inf included.
+
+    As integers they are in the order of the numbers, so vector code finds the largest.
+    """
+    most = bits.dtype.type(0)
+    for k in range(bits.size):
+        most = max(most, bits[k] & bits.dtype.type(np.iinfo(bits.dtype).max))
+    return most
+
+
+@njit
+def inspect_rows(bits, one, indices, indptr, n_features, ones, row, stop_row):
+    """Return the size of the longest of these rows, whether indices increase, and largest_bits.
 
     The size is -1 where indptr is out of range. An index that is shows where the rows
     increase: there it can only be the first or the last of a row. ones gets which rows have
-    no number but 1. Some rows are looked at together, as vector code wants long loops, then
-    one by one, while they are near.
+    no number but 1, whose bits are ``one``. Some rows are looked at together, as vector code
+    wants long loops, then one by one, while they are near.
     """
-    longest, out_of_range, descends, finite = 0, 0, False, True
-    if indptr[0] != 0:
-        return -1, False, True
-    end = i = 0
-    while i < indptr.size - 1:
-        first, begin = i, end
-        while i < indptr.size - 1 and end - begin < TOGETHER:
-            stop = indptr[i + 1]
+    longest, out_of_range, descends, most = 0, 0, False, bits.dtype.type(0)
+    end = indptr[row]
+    if indptr[0] != 0 or not 0 <= end <= indices.size:
+        return -1, False, most
+    while row < stop_row:
+        first, begin = row, end
+        while row < stop_row and end - begin < TOGETHER:
+            stop = indptr[row + 1]
             if stop < end or stop > indices.size:
-                return -1, False, True
+                return -1, False, most
             longest = max(longest, stop - end)
             end = stop
-            i += 1
-        some, x = indices[begin:end], data[begin:end]
+            row += 1
+        some, x = indices[begin:end], bits[begin:end]
         n_descents, others = 0, False
         for k in range(some.size - 1):
             n_descents += some[k + 1] <= some[k]
         for k in range(x.size):
-            others |= x[k] != 1
-        if others:
-            for k in range(x.size):
-                finite &= x[k] - x[k] == 0
-        for row in range(first, i):
-            start, stop = indptr[row], indptr[row + 1]
+            others |= x[k] != one
+        most = max(most, largest_bits(x) if others else one)
+        for i in range(first, row):
+            start, stop = indptr[i], indptr[i + 1]
             if start < stop:
                 out_of_range += (indices[start] < 0) | (indices[stop - 1] >= n_features)
                 if start > begin:  # where a row ends and another begins
                     n_descents -= indices[start] <= indices[start - 1]
             if others:
-                while start < stop and data[start] == 1:
+                while start < stop and bits[start] == one:
                     start += 1
-                ones[row] = start == stop
+                ones[i] = start == stop
             else:
-                ones[row] = True
+                ones[i] = True
         descends |= n_descents > 0
-    return (-1 if out_of_range and not descends else longest), not descends, finite
+    return (-1 if out_of_range and not descends else longest), not descends, most

@@ -8,7 +8,8 @@ from scipy import sparse
 from sklearn.utils import assert_all_finite, check_array
 from sklearn.utils.validation import validate_data
 
-from ._kernel import Rows, inspect_rows
+from . import _threads
+from ._kernel import Rows, inspect_rows, largest_bits
 
 NO_NUMBER = (  # what numpy says of strings, of dicts, and of dates beside numbers
     "could not convert string",
@@ -16,6 +17,7 @@ NO_NUMBER = (  # what numpy says of strings, of dicts, and of dates beside numbe
     "could not be promoted",
 )
 
+BITS = {np.dtype(np.float64): np.dtype(np.int64), np.dtype(np.float32): np.dtype(np.int32)}
 NARROW = 2  # numbers in all rows by the features of X
 
 
@@ -60,6 +62,7 @@ def joined(first, second):
         _frozen(indices),
         _frozen(np.r_[0, np.cumsum(sizes)], np.int64),
         max(first.rows.longest, second.rows.longest),
+        max(first.rows.largest, second.rows.largest),
         _frozen(np.zeros(sizes.size, bool)),
     )
     return Batch(rows, np.arange(sizes.size), _frozen(targets), _frozen(weights))
@@ -87,9 +90,7 @@ def entries(rows, order):
 def check_rows(estimator, X, y, sample_weight, **checks):
     """Return X, y and sample weights as checked arrays."""
     with np.errstate(invalid="ignore"):  # scikit-learn's sum warns where huge numbers cancel
-        X, y = validate(estimator, X, y, **checks)
-    if not sparse.issparse(X):  # else by as_rows, which looks at them anyway
-        check_finite(X, estimator)
+        X, y = validate(estimator, X, y, **checks)  # as_rows looks for NaN
     return X, y, check_sample_weight(sample_weight, X.shape[0])
 
 
@@ -133,11 +134,9 @@ def numbers(array, name):
 
 
 def check_finite(X, estimator):
-    """Raise scikit-learn's error for NaN and inf in X; one product finds them sooner."""
-    data = X.data if sparse.issparse(X) else X.ravel(order="K")
-    with np.errstate(all="ignore"):  # scikit-learn's sum warns too
-        if not np.isfinite(np.dot(data, data)):
-            assert_all_finite(data, estimator_name=type(estimator).__name__, input_name="X")
+    """Raise scikit-learn's error for NaN and inf in X."""
+    data = X.data if sparse.issparse(X) else X
+    assert_all_finite(data, estimator_name=type(estimator).__name__, input_name="X")
 
 
 def check_sample_weight(sample_weight, n_samples):
@@ -179,13 +178,15 @@ def check_init(init, name, shape):
 def as_rows(X, estimator=None):
     """Return X, dense or CSR, as the kernel takes it; the caller's arrays stay as they are.
 
-    NaN and inf in CSR are errors where it is told whose.
+    NaN and inf are errors where it is told whose.
     """
+    n_threads = 1 if estimator is None else estimator._n_threads()
     if not sparse.issparse(X):
         some = X[:1000]
         if 2 * np.count_nonzero(some) > some.size:  # zeros may stay: no row touches their weights
-            starts = np.arange(0, X.size + 1, X.shape[1])
-            return Rows(_frozen(X.ravel()), None, _frozen(starts), X.shape[1], None)
+            data, starts = _frozen(X.ravel()), _frozen(np.arange(0, X.size + 1, X.shape[1]))
+            rows = Rows(data, None, starts, X.shape[1], largest(data, n_threads), None)
+            return _checked(rows, X, estimator)
         X = sparse.csr_array(X)
     index_dtype = X.indices.dtype if X.indices.dtype in (np.int32, np.int64) else np.int64
     data = _frozen(X.data, X.dtype)
@@ -193,21 +194,45 @@ def as_rows(X, estimator=None):
     indptr = _frozen(X.indptr, np.int64)
     if indptr.size != X.shape[0] + 1 or data.size != indices.size:
         raise ValueError("X is not a valid CSR matrix: data, indices and indptr do not fit.")
-    ones = np.empty(X.shape[0], bool)
-    longest, increasing, finite = inspect_rows(data, indices, indptr, X.shape[1], ones)
-    if longest < 0:
+    ones, bits = np.empty(X.shape[0], bool), data.view(BITS[data.dtype])
+    one = data.dtype.type(1).view(bits.dtype)
+    arguments = bits, one, indices, indptr, X.shape[1], ones
+    parts = _threads.split(X.shape[0], _threads.how_many(n_threads, data.size))
+    results = _threads.in_threads(inspect_rows, [(*arguments, a, b) for a, b in parts])
+    sizes, increase, most = zip(*results, strict=True)
+    if min(sizes) < 0:
         raise ValueError(
             "X is not a valid CSR matrix: an entry of indptr or indices is out of range."
         )
-    if estimator is not None and not finite:
-        check_finite(X, estimator)
-    if not increasing:
+    rows = Rows(data, indices, indptr, max(sizes), _number(max(most), bits.dtype), _frozen(ones))
+    _checked(rows, X, estimator)
+    if not all(increase):
         X = sparse.csr_array((data, indices, indptr), shape=X.shape, copy=True)
         X.sum_duplicates()
         return as_rows(X, estimator)
     if data.size > indptr[-1]:  # room that scipy leaves at the end
-        data, indices = data[: indptr[-1]], indices[: indptr[-1]]
-    return Rows(data, indices, indptr, longest, _frozen(ones))
+        return rows._replace(data=data[: indptr[-1]], indices=indices[: indptr[-1]])
+    return rows
+
+
+def _checked(rows, X, estimator):
+    """Return the rows; raise for NaN and inf where it is told whose."""
+    if estimator is not None and not np.isfinite(rows.largest):
+        check_finite(X, estimator)
+    return rows
+
+
+def largest(data, n_threads=1):
+    """Return the largest absolute number; NaN is larger than inf."""
+    bits = data.view(BITS[data.dtype])
+    parts = _threads.split(bits.size, _threads.how_many(n_threads, bits.size))
+    most = max(_threads.in_threads(largest_bits, [(bits[a:b],) for a, b in parts]))
+    return _number(most, bits.dtype)
+
+
+def _number(bits, dtype):
+    """Return the number of these bits, an integer of this type."""
+    return float(dtype.type(bits).view(f"f{dtype.itemsize}"))
 
 
 def _frozen(array, dtype=None):

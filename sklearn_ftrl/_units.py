@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ._kernel import njit
-from ._rows import entries
+from ._rows import entries, largest
 from ._state import read_only
 
 STANDS_OUT = 10.0  # times larger or smaller than the typical column
@@ -14,7 +14,6 @@ DRIFTED = 2.0  # times the typical size, in all of some rows: where a column in 
 LITTLE = 0.125  # times the typical size: what its numbers count then
 SOME_ROWS = 10
 SAMPLE = 1000  # rows that tell sizes; of a column with a number that stands out, all rows do
-BLOCK = 2**16  # numbers that stay in the nearest cache
 
 
 class Units(NamedTuple):
@@ -34,7 +33,7 @@ class Units(NamedTuple):
         else:
             divide(rows.data, rows.indices, self.features, self.size, data)
             rows = rows._replace(ones=read_only(np.zeros(rows.ones.size, bool)))
-        return rows._replace(data=read_only(data))
+        return rows._replace(data=read_only(data), largest=largest(data))
 
     def sizes(self, n_features):
         """Return the sizes of all features."""
@@ -159,9 +158,9 @@ def extreme_sizes(batch, n_features):
 def cut(rows, typical):
     """Return rows in which no number is more than ten times the typical size."""
     most = STANDS_OUT * typical
-    if not _largest(rows) > most:
+    if not rows.largest > most:
         return rows
-    return rows._replace(data=read_only(rows.data.clip(-most, most)))
+    return rows._replace(data=read_only(rows.data.clip(-most, most)), largest=most)
 
 
 def larger(one, other):
@@ -237,21 +236,12 @@ def _numbers(rows, order, only=None):
 def _beyond(rows, order, most):
     """Return the numbers of these rows that are larger, absolute, and their features."""
     at = np.empty(0, np.intp)
-    if _largest(rows) > most:
+    if rows.largest > most:
         at = np.flatnonzero(np.abs(rows.data) > most)
     if order.size < rows.indptr.size - 1:
         at = at[np.isin(np.searchsorted(rows.indptr, at, side="right") - 1, order)]
     features = at % rows.longest if rows.indices is None else rows.indices[at]
     return np.abs(rows.data[at]).astype(np.float64), features
-
-
-def _largest(rows):
-    """Return the largest absolute number, in one look at most."""
-    if rows.ones is not None and rows.ones.all():
-        return 1.0
-    data = rows.data
-    parts = (data[start : start + BLOCK] for start in range(0, data.size, BLOCK))
-    return max((max(part.max(), -part.min()) for part in parts), default=0.0)
 
 
 def _median(sizes, counts):

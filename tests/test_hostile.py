@@ -166,6 +166,6 @@ def test_features_beyond_two_to_the_31_are_learned_and_predicted(tmp_path, monke
 
 @pytest.mark.parametrize("index", [-1, -(2**62), 2**31, 2**62])
 def test_an_index_out_of_range_is_found_at_any_size(index):
-    data, indices, indptr = np.ones(3), np.array([0, 1, index]), np.array([0, 2, 3])
-    longest, _, _ = _kernel.inspect_rows(data, indices, indptr, 2**31, np.empty(2, bool))
+    bits, indices, indptr = np.ones(3, int), np.array([0, 1, index]), np.array([0, 2, 3])
+    longest, *_ = _kernel.inspect_rows(bits, 1, indices, indptr, 2**31, np.empty(2, bool), 0, 2)
     assert longest == -1

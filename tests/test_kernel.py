@@ -515,9 +515,7 @@ def test_rows_of_ones_are_predicted_like_any(n_outputs):
 def test_a_number_that_is_not_finite_is_found_anywhere(where, value, dtype):
     X = some_rows_of_ones(dtype)
     X.data[where] = value
-    ones = np.empty(60, bool)
-    found = _kernel.inspect_rows(X.data, X.indices, X.indptr.astype(np.int64), 12, ones)
-    assert found[1:] == (True, False)
+    assert not np.isfinite(as_rows(X).largest)
 
 
 # The losses. A row of the tables is tested as soon as it is there.
