@@ -214,9 +214,10 @@ class BaseFtrl(CallbackSupportMixin, ParametrizedFtrl):
         if batch.order.size:
             learner, batch = self._learner, self._learner.in_stream(batch)
             if self.learning_rate == "auto":
-                loss = _follow.learn(learner, batch, self._n_threads())
+                total = _follow.learn(learner, batch, self._n_threads())
             else:
-                loss = learner.learn(batch, raws, self._n_threads())
+                total = learner.learn(batch, raws, self._n_threads())
+            loss = total / (batch.weights[batch.order].sum() or 1.0)
             self.n_iter_, self.loss_curve_, self.progressive_loss_ = 1, [loss], loss
             for name in ["best_iter_", "validation_curve_"]:  # of a fit before
                 vars(self).pop(name, None)

@@ -14,8 +14,8 @@ AT_ONCE = 16.0  # rows of a call: in smaller ones a large rate follows what chan
 
 
 def learn(learner, batch, n_threads=1):
-    """Make one pass in this order, cut where the rate is set anew; return the mean loss."""
-    size, start, total, weight = batch.order.size, 0, 0.0, 0.0
+    """Make one pass in this order, cut where the rate is set anew; return the sum of losses."""
+    size, start, total = batch.order.size, 0, 0.0
     while start < size:
         mark = FIRST << (learner.t // FIRST).bit_length()
         part = batch
@@ -23,14 +23,11 @@ def learn(learner, batch, n_threads=1):
             part = batch._replace(order=batch.order[start : start + mark - learner.t])
         if learner.t:
             _judge(learner, part, mark // (2 * FIRST) | 1)  # odd: rows may alternate
-        loss = learner.learn(part, n_threads=n_threads)
+        total += learner.learn(part, n_threads=n_threads)
         if learner.t == mark:
             _set_rate(learner)
-        if part is batch:
-            return loss
-        of_part = batch.weights[part.order].sum()
-        start, total, weight = start + part.order.size, total + of_part * loss, weight + of_part
-    return total / (weight or 1.0)
+        start += part.order.size
+    return total
 
 
 def _judge(learner, batch, every):

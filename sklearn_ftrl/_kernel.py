@@ -49,7 +49,7 @@ class Rows(NamedTuple):
     indices: np.ndarray | None
     indptr: np.ndarray
     longest: int
-    largest: float  # absolute number, of more rows too
+    largest: float  # no absolute number is larger
     ones: np.ndarray | None  # of bool, one a row: its numbers are all 1; None without indices
 
 

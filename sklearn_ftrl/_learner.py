@@ -19,7 +19,7 @@ from ._kernel import (
     merge_parts,
     total_loss,
 )
-from ._units import cut, features_of, sizes_of
+from ._units import STANDS_OUT, features_of, sizes_of
 from ._weights import finite, product
 
 # A running kernel does not hear Ctrl-C: weights learned between two looks, about 0.1 s.
@@ -85,10 +85,10 @@ class Learner:
 
     def in_stream(self, batch):
         """Return rows as this model learns them in a stream, where accidents happen."""
-        batch = self.in_units(batch)
         if self.units is None:  # else they would have grown
             return batch
-        return batch._replace(rows=cut(batch.rows, self.scales.typical))
+        most = STANDS_OUT * self.scales.typical
+        return batch._replace(rows=self.units.rows(batch.rows, most))
 
     def learned(self):
         """Return this model, which has z and n."""
@@ -208,7 +208,7 @@ class Learner:
         return rates
 
     def learn(self, batch, raws=None, n_threads=1):
-        """Make one pass in this order; return the weighted mean of the losses before learning.
+        """Make one pass in this order; return the weighted sum of the losses before learning.
 
         With ``raws``, for the raw predictions before learning, rows are learned one by one and
         the order may contain rows of weight 0.
@@ -256,7 +256,7 @@ class Learner:
                         "for the state. Lower learning_rate, raise beta, or scale X and y. The "
                         "model keeps what it has learned: t_ counts the rows."
                     )
-        return total / (weights[order].sum() or 1.0)
+        return total
 
     def _n_parts(self, most, work):
         """Return in how many parts so many weights may be learned at the same time.
@@ -281,7 +281,7 @@ class Learner:
         stacks = []
         for state in (self.state, self.intercept_state):
             stacks.append(_state.zeros((n_parts, *state.shape), state.dtype))
-            stacks[-1][:] = state
+            _threads.in_threads(np.copyto, [(part, state) for part in stacks[-1]])
         parts = [copy.copy(self) for _ in range(n_parts)]
         for part, *states in zip(parts, *stacks, strict=True):
             part.state, part.intercept_state = states
@@ -484,7 +484,7 @@ class Averaging(Learner):
     begin: int
 
     def learn(self, batch, raws=None, n_threads=1):
-        """Make one pass, over which the mean is; return its loss."""
+        """Make one pass, over which the mean is; return the sum of losses."""
         self.begin = self.t - self.start
         return super().learn(batch, n_threads=n_threads)
 

@@ -43,7 +43,7 @@ class Passes:
         self.shuffle, self.patience = estimator.shuffle, estimator.n_iter_no_change
         self.sign = -1 if estimator.scoring else 1
         self.n_threads, self.verbose = estimator._n_threads(), estimator.verbose
-        self.shares = shares(batches)
+        self.weight = sum(batch.weights[batch.order].sum() for batch in batches)
         self.loss_curve, self.validation_curve = [], []
         self.n_iter = self.best_iter = 0
         self.best_loss, self.enough, self.best = np.inf, 0.0, None
@@ -61,7 +61,8 @@ class Passes:
                 (learner, batch._replace(order=self.random_state.permutation(batch.order)))
                 for learner, batch in self.parts
             ]
-        self.loss_curve.append(self.shares @ [self._learn(k) for k in range(len(self.parts))])
+        total = sum([self._learn(k) for k in range(len(self.parts))])
+        self.loss_curve.append(total / self.weight)
         self.n_iter += 1
 
     def validate(self):
@@ -82,10 +83,10 @@ class Passes:
                 self.best = self.learner.copy(into=self.best)
 
     def _learn(self, k):
-        """Let a learner make the pass over its rows; return its loss."""
+        """Let a learner make the pass over its rows; return the sum of losses."""
         learner, batch = self.parts[k]
         averages = self.average and self.n_iter >= self.plain
-        batches, losses = [batch], []
+        batches, total = [batch], 0.0
         if averages and self.is_only:
             first = max(1, int(SKIP * batch.order.size))  # not the start
             batches = [batch._replace(order=order) for order in np.split(batch.order, [first])]
@@ -93,8 +94,8 @@ class Passes:
             if averages and some is batches[-1]:
                 learner = learner.averaging()
                 self.parts[k] = learner, batch
-            losses.append(learner.learn(some, n_threads=self.n_threads))
-        return shares(batches) @ losses
+            total += learner.learn(some, n_threads=self.n_threads)
+        return total
 
     def warn_of_nothing_learned(self, estimator, batches):
         """Warn if an intercept alone is better than the models, by more than chance explains.

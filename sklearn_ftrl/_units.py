@@ -23,17 +23,20 @@ class Units(NamedTuple):
     size: np.ndarray
     center: np.ndarray
 
-    def rows(self, rows):
-        """Return rows in these units; of others than centered ones, zeros stay zeros."""
+    def rows(self, rows, most=np.inf):
+        """Return rows in these units, in which no number is larger than ``most``.
+
+        Of others than centered ones, zeros stay zeros.
+        """
         data = np.empty_like(rows.data)
         if rows.indices is None:
             center = np.zeros(rows.longest)
             center[self.features] = self.center
-            measure(rows.data, center, self.sizes(rows.longest), data)
+            measure(rows.data, center, self.sizes(rows.longest), most, data)
         else:
-            divide(rows.data, rows.indices, self.features, self.size, data)
+            divide(rows.data, rows.indices, self.features, self.size, most, data)
             rows = rows._replace(ones=read_only(np.zeros(rows.ones.size, bool)))
-        return rows._replace(data=read_only(data), largest=largest(data))
+        return rows._replace(data=read_only(data), largest=most)
 
     def sizes(self, n_features):
         """Return the sizes of all features."""
@@ -49,20 +52,20 @@ class Units(NamedTuple):
 
 
 @njit
-def measure(data, center, size, out):
+def measure(data, center, size, most, out):
     """Write the numbers of dense rows, each measured from its column's center by its size."""
     for start in range(0, data.size, size.size):
         for k in range(size.size):
-            out[start + k] = (data[start + k] - center[k]) / size[k]
+            out[start + k] = min(max((data[start + k] - center[k]) / size[k], -most), most)
 
 
 @njit
-def divide(data, indices, features, size, out):
+def divide(data, indices, features, size, most, out):
     """Write the numbers of sparse rows, each by the size of its feature if it has one."""
     for k in range(data.size):
         at = np.searchsorted(features, indices[k])
         own = at < features.size and features[at] == indices[k]
-        out[k] = data[k] / size[at] if own else data[k]
+        out[k] = min(max(data[k] / size[at] if own else data[k], -most), most)
 
 
 def of_sizes(features, size, center=None):
@@ -155,14 +158,6 @@ def extreme_sizes(batch, n_features):
     return (sizes.min(), sizes.max()) if sizes.size else (1.0, 1.0)
 
 
-def cut(rows, typical):
-    """Return rows in which no number is more than ten times the typical size."""
-    most = STANDS_OUT * typical
-    if not rows.largest > most:
-        return rows
-    return rows._replace(data=read_only(rows.data.clip(-most, most)), largest=most)
-
-
 def larger(one, other):
     """Return units of the larger size of each feature."""
     features = features_of(one, other)
@@ -236,7 +231,7 @@ def _numbers(rows, order, only=None):
 def _beyond(rows, order, most):
     """Return the numbers of these rows that are larger, absolute, and their features."""
     at = np.empty(0, np.intp)
-    if rows.largest > most:
+    if rows.largest > most and largest(rows.data) > most:
         at = np.flatnonzero(np.abs(rows.data) > most)
     if order.size < rows.indptr.size - 1:
         at = at[np.isin(np.searchsorted(rows.indptr, at, side="right") - 1, order)]

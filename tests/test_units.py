@@ -16,7 +16,7 @@ from sklearn_ftrl import SKOPS_TRUSTED, FtrlClassifier, FtrlRegressor, merge
 from sklearn_ftrl._kernel import CLASSIFIER_LOSSES, REGRESSOR_LOSSES
 from sklearn_ftrl._learner import Learner
 from sklearn_ftrl._rows import as_rows, batch
-from sklearn_ftrl._units import Units, cut, find_units, grown, of_sizes
+from sklearn_ftrl._units import Units, find_units, grown, of_sizes
 
 each_form = pytest.mark.parametrize("form", [np.asarray, sparse.csr_array])
 SIZES = np.array([1.0, 2.0, 1e3, 1e-3, 1.5])
@@ -188,12 +188,13 @@ def test_a_small_column_grows_by_numbers_that_are_small_for_others(form):
     assert 0.5 / 3.0 <= more.size[0] <= 1.0 / 3.0
 
 
+@each_form
 @pytest.mark.parametrize("largest", [9.0, 11.0])
-def test_what_is_beyond_ten_times_the_typical_size_is_cut(largest):
-    rows = of(signs(3.0, 2.0 * largest)).rows
-    other = cut(rows, 2.0)
-    assert np.abs(other.data).max() == min(2.0 * largest, 20.0)
-    assert np.abs(rows.data).max() == 2.0 * largest
+def test_what_is_beyond_the_most_is_cut(form, largest):
+    D = signs(3.0, 40.0 * largest)
+    units = Units(np.array([1]), np.array([20.0]), np.zeros(1))
+    data = units.rows(of(form(D)).rows, 20.0).data
+    assert np.abs(data).max() == min(2.0 * largest, 20.0)
 
 
 @each_form
