@@ -3,8 +3,9 @@
 import numpy as np
 
 from ._auto import NOTHING_JUDGED
-from ._kernel import count_new, total_loss
+from ._kernel import count_new
 from ._state import with_kept_weights
+from ._weights import loss_of
 
 FIRST = 1000  # rows learned when the rate is set anew for the first time, then at twice as many
 RUN = 16  # rows, one after the other, that are judged: so few calls of a long stream are
@@ -47,7 +48,7 @@ def _judge(learner, batch, every):
     with np.errstate(all="ignore"):
         half = 0.5 * (raws - learner.intercepts())
         losses = [
-            total_loss(learner.numbers.loss, y, weights, moved)
+            loss_of(learner.numbers.loss, y, weights, moved)
             for moved in (raws - half, raws, raws + half)
         ]
     n_new = count_new(batch.rows, order, learner.state)

@@ -789,7 +789,9 @@ def joint_loss_and_gradient(loss, y, raw, gradient):
             value, gradient[c] = loss_and_gradient(loss, 1.0 if c == true else 0.0, raw[c])
             total += value
         return total
-    top = raw.max()
+    top = raw[0]
+    for c in range(raw.size):  # max() of arrays takes long to compile
+        top = max(top, raw[c])
     total = 0.0
     for c in range(raw.size):
         gradient[c] = math.exp(raw[c] - top)
@@ -802,12 +804,15 @@ def joint_loss_and_gradient(loss, y, raw, gradient):
 
 @njit
 def total_loss(loss, y, sample_weight, raws):
-    """Return the weighted sum of the losses of raw predictions, of shape (n_rows, n_outputs)."""
-    gradient = np.empty(raws.shape[1])
+    """Return the weighted sum of the losses of raw predictions, of shape (n_rows, n_outputs).
+
+    Those of one output are of shape (n_rows,), and need no code for several.
+    """
     total = 0.0
+    gradient = np.empty(raws.shape[-1])
     for i in range(raws.shape[0]):
-        if gradient.size == 1:
-            value, _ = loss_and_gradient(loss, y[i], raws[i, 0])
+        if raws.ndim == 1:
+            value, _ = loss_and_gradient(loss, y[i], raws[i])
         else:
             value = joint_loss_and_gradient(loss, y[i], raws[i], gradient)
         total += sample_weight[i] * value

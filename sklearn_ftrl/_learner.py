@@ -17,10 +17,9 @@ from ._kernel import (
     learn_few,
     learn_many,
     merge_parts,
-    total_loss,
 )
 from ._units import STANDS_OUT, features_of, sizes_of
-from ._weights import finite, product
+from ._weights import finite, loss_of, product
 
 # A running kernel does not hear Ctrl-C: weights learned between two looks, about 0.1 s.
 BLOCK = 2**23
@@ -345,7 +344,7 @@ class Learner:
         """Return the weighted mean of the losses, learning nothing."""
         y, weights = batch.targets[batch.order], batch.weights[batch.order]
         raws = self.predict(batch.rows, batch.order, n_threads)
-        loss = total_loss(self.numbers.loss, y, weights, raws) / weights.sum()
+        loss = loss_of(self.numbers.loss, y, weights, raws) / weights.sum()
         if not np.isfinite(loss):
             raise ValueError(
                 "The loss of the rows held out is not finite. Lower learning_rate, raise beta, or "

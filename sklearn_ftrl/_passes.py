@@ -12,8 +12,8 @@ from sklearn.metrics import check_scoring
 from sklearn.model_selection import train_test_split
 from sklearn.utils import _safe_indexing, column_or_1d
 
-from ._kernel import total_loss
 from ._units import extreme_sizes
+from ._weights import loss_of
 
 # What early_stopping="auto" holds out:
 ENOUGH_ROWS = 20  # nothing of fewer
@@ -245,7 +245,7 @@ class MeanLoss:
             raws = np.zeros((judged.order.size, estimator._n_outputs()))
             raws += 0.0 if intercept is None else intercept
             y, weights = judged.targets[judged.order], judged.weights[judged.order]
-            losses.append(total_loss(estimator._loss(), y, weights, raws) / weights.sum())
+            losses.append(loss_of(estimator._loss(), y, weights, raws) / weights.sum())
         return self.shares @ losses
 
 

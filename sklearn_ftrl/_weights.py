@@ -1,4 +1,4 @@
-"""A linear model that does not learn any more, and the product of rows and weights."""
+"""A linear model that does not learn any more; the product of rows and weights, and its loss."""
 
 import itertools
 
@@ -6,7 +6,7 @@ import numpy as np
 from scipy import sparse
 
 from . import _state, _threads
-from ._kernel import multiply
+from ._kernel import multiply, total_loss
 
 
 class FreedError(ValueError, AttributeError):
@@ -72,6 +72,11 @@ def product(rows, order, weights, intercepts, n_threads):
     parts = _threads.split(order.size, _threads.how_many(n_threads, rows.data.size * raws.shape[1]))
     _threads.in_threads(multiply, [(rows, order[a:b], weights, raws[a:b]) for a, b in parts])
     return raws
+
+
+def loss_of(loss, y, sample_weight, raws):
+    """Return the weighted sum of the losses of raw predictions, of shape (n_rows, n_outputs)."""
+    return total_loss(loss, y, sample_weight, raws.ravel() if raws.shape[1] == 1 else raws)
 
 
 def _look_up(coef, indices):
