@@ -1,18 +1,27 @@
 """Rounds over the partitions of a dask.distributed cluster."""
 
 import copy
+import functools
 import time
 
 import dask
 import dask.array as da
 import numpy as np
-from distributed import CancelledError, Future, Status, get_client, wait
+from dask.sizeof import sizeof
+from distributed import CancelledError, Future, Status, futures_of, get_client, wait
+from scipy import sparse
 from sklearn.metrics import mean_squared_error
 from sklearn.utils import column_or_1d
 from sklearn.utils.validation import _num_samples
 
 from . import _merge
 from ._labels import as_labels, distinct
+
+
+@sizeof.register(sparse.sparray)
+def size_of_sparse(X):
+    """Return the bytes of a sparse array: Dask knows matrices alone, and moves what is small."""
+    return sum(map(sizeof, vars(X).values()))
 
 
 class Job:
@@ -35,8 +44,18 @@ class Job:
         return self.client.scatter(model, hash=False, broadcast=True, timeout=timeout)
 
     def start(self, task):
-        """Return futures of a task for each partition that have ended."""
-        self.parts = self.client.compute([task(row) for row in self.rows])
+        """Return futures of a task for each partition that have ended.
+
+        Each runs where its X is, if it is anywhere: Dask may think X too small to care.
+        """
+        held = [[f for f in futures_of(row[0])[:1] if not f.cancelled()] for row in self.rows]
+        holders = self.client.who_has([future for found in held for future in found])
+        self.parts = []
+        for row, found in zip(self.rows, held, strict=True):
+            workers = [worker for future in found for worker in holders.get(future.key, ())]
+            self.parts.append(
+                self.client.compute(task(row), workers=workers or None, allow_other_workers=True)
+            )
         self.wait(self.parts)
         self.client.gather([part for part in self.parts if part.status == "error"])  # raises it
         return self.parts
@@ -177,11 +196,11 @@ def _round(client, start, groups):
         client.submit(_learned, start, group, workers=worker, allow_other_workers=True)
         for worker, group in groups.items()
     ]
-    while len(sums) > 1:
+    while len(sums) > 2:
         left_over = sums[-1:] if len(sums) % 2 else []
         pairs = zip(sums[::2], sums[1::2], strict=False)
         sums = [client.submit(_merge.add, *pair) for pair in pairs] + left_over
-    return client.submit(_merged, start, sums[0])
+    return client.submit(_merged, start, *sums)
 
 
 def _learned(start, parts):
@@ -193,10 +212,10 @@ def _learned(start, parts):
     return model._learner.sums(start._learner)
 
 
-def _merged(start, sums):
+def _merged(start, *sums):
     """Return the model of the sums of all groups."""
     model = copy.copy(start)
-    model._learner = start._learner.merged(sums)
+    model._learner = start._learner.merged(functools.reduce(_merge.add, sums))
     return model
 
 

@@ -26,6 +26,7 @@ dask = pytest.importorskip("dask")
 distributed = pytest.importorskip("distributed")
 da = pytest.importorskip("dask.array")
 DaskFtrlClassifier = pytest.importorskip("sklearn_ftrl.dask").DaskFtrlClassifier
+Job = pytest.importorskip("sklearn_ftrl._cluster").Job
 DaskFtrlRegressor = pytest.importorskip("sklearn_ftrl.dask").DaskFtrlRegressor
 
 STATE = ["coef_", "z_", "n_", "intercept_", "intercept_z_", "intercept_n_", "t_"]
@@ -618,6 +619,22 @@ def test_auto_is_what_partial_fit_finds_where_the_first_rows_teach_nothing(no_wo
     assert (model.learning_rate_, model.beta_) == (expected.learning_rate_, expected.beta_)
     assert model.coef_.dtype == expected.coef_.dtype
     assert model.t_ == np.sum(weights)
+
+
+def test_a_partition_is_learned_where_its_x_is_though_its_y_seems_larger(client):
+    one, other = sorted(client.nthreads())
+    X, y = rows(0)
+    X = client.scatter(X, workers=[one], hash=False)
+    y = client.scatter(np.broadcast_to(y, (10_000, 60)), workers=[other], hash=False)
+    job = Job(DaskFtrlClassifier(client=client), [X], [y], None)
+    assert client.who_has(job.start(dask.delayed(tuple))).popitem()[1] == (one,)
+
+
+@pytest.mark.parametrize("form", [sparse.csr_array, sparse.csr_matrix])
+def test_dask_knows_how_large_sparse_rows_are(form):
+    X = form(rows(0)[0])
+    arrays = X.data.nbytes + X.indices.nbytes + X.indptr.nbytes
+    assert arrays <= dask.sizeof.sizeof(X) < arrays + 1000
 
 
 @pytest.mark.parametrize("n_workers", [1, 3])
