@@ -15,7 +15,7 @@ from ._auto import UNKNOWN, Scales, find_scales
 from ._fitted import FittedFtrl
 from ._kernel import Clip, Prox
 from ._learner import Learner, Numbers
-from ._units import grown
+from ._units import alike, grown
 
 
 class ParametrizedFtrl(FittedFtrl):
@@ -144,7 +144,7 @@ class ParametrizedFtrl(FittedFtrl):
         if before is not None:
             scales = self._with_units_of_now(scales, batch)
         if isinstance(before, Learner):
-            if scales is not None and scales.units is not before.units:
+            if scales is not None and not alike(scales.units, before.units):
                 keep_weights = finds or self.learning_rate != "auto"
                 before = before.with_units(scales, keep_weights)
             learner = before.with_numbers(self._numbers(scales), scales)

@@ -10,9 +10,9 @@ from ._state import read_only
 
 STANDS_OUT = 10.0  # times larger or smaller than the typical column
 GROWN = 3.0  # times the typical size: what a number counts at most after its column has grown
-DRIFTED = 2.0  # times the typical size, in all of some rows: where a column in units has gone
-LITTLE = 0.125  # times the typical size: what its numbers count then
-SOME_ROWS = 10
+DRIFTED = 1.7  # times the typical size, as row numbers from the second call on: 3**.5 of the first
+LITTLE = 0.125  # times the typical size: what numbers count then
+SOME_ROWS = 10  # one after the other, which tell
 SAMPLE = 1000  # rows that tell sizes; of a column with a number that stands out, all rows do
 
 
@@ -22,6 +22,7 @@ class Units(NamedTuple):
     features: np.ndarray  # sorted
     size: np.ndarray
     center: np.ndarray
+    far: np.ndarray  # of a stream's last rows have numbers far above 0; minus those far below
 
     def rows(self, rows, most=np.inf):
         """Return rows in these units, in which no number is larger than ``most``.
@@ -72,7 +73,8 @@ def of_sizes(features, size, center=None):
     """Return the units of these features, or None if there are none."""
     if not features.size:
         return None
-    return Units(features, size, np.zeros(size.size) if center is None else center)
+    center = np.zeros(size.size) if center is None else center
+    return Units(features, size, center, far=np.zeros(size.size))
 
 
 def find_units(batch, n_features, centered):
@@ -116,7 +118,9 @@ def grown(units, typical, batch, n_features):
     rows = batch.rows if units is None else units.rows(batch.rows)
     numbers, features = _beyond(rows, batch.order, STANDS_OUT * typical)
     if not features.size:
-        return units if units is None else _grown_where_drifted(units, typical, batch)
+        if units is None:
+            return None
+        return _grown_where_drifted(units, typical, batch._replace(rows=rows))
     features, at, counts = np.unique(features, return_inverse=True, return_counts=True)
     largest = np.zeros(features.size)
     np.maximum.at(largest, at, numbers)
@@ -128,24 +132,24 @@ def grown(units, typical, batch, n_features):
 
 
 def _grown_where_drifted(units, typical, batch):
-    """Return units that have grown where all of some rows have numbers larger than usual.
+    """Return units that have grown where all of the last rows, in units, are far from 0.
 
     A row number, or the time since a start, moves away from the first rows and from 0. It is
     then nearly the same in all rows, as the intercept is, and the larger the louder: so it has
     to count little.
     """
-    some = batch.order[:: max(1, batch.order.size // SOME_ROWS)]
-    if some.size < SOME_ROWS:
-        return units
+    some, n_units = batch.order[:: max(1, batch.order.size // SOME_ROWS)], units.size.size
     numbers, features = _numbers(batch.rows, some, units.features)
     at = np.searchsorted(units.features, features)
-    numbers = np.abs(numbers) / (units.size[at] * typical)
-    n_far = np.bincount(at[numbers > DRIFTED], minlength=units.size.size)
-    drifted = n_far == some.size
+    is_far = np.abs(numbers) > DRIFTED * typical
+    far = np.bincount(at[is_far], np.sign(numbers[is_far]), n_units)
+    goes_on = (np.abs(far) == some.size) & (far * units.far >= 0.0)
+    far = np.where(goes_on, units.far + far, 0.0)
+    drifted = np.abs(far) >= SOME_ROWS
     if not drifted.any():
-        return units
-    largest = np.zeros(units.size.size)
-    np.maximum.at(largest, at, numbers)
+        return units if np.array_equal(far, units.far) else units._replace(far=far)
+    largest = np.zeros(n_units)
+    np.maximum.at(largest, at, np.abs(numbers) / typical)
     size = units.size.copy()
     size[drifted] *= np.exp2(np.ceil(np.log2(largest[drifted] / LITTLE)))
     own = size != 1.0
@@ -156,6 +160,11 @@ def extreme_sizes(batch, n_features):
     """Return the smallest and the largest size of a column, by some of these rows."""
     *_, sizes, _ = _columns(batch.rows, _some(batch.order), n_features, centered=False)
     return (sizes.min(), sizes.max()) if sizes.size else (1.0, 1.0)
+
+
+def alike(one, other):
+    """Return whether units, or None, are of the same sizes, as one has come from the other."""
+    return one is other or (one is not None and other is not None and one.size is other.size)
 
 
 def larger(one, other):
@@ -223,7 +232,7 @@ def _numbers(rows, order, only=None):
     else:
         data, features, _ = entries(rows, order)
     kept = data != 0.0
-    if only is not None:
+    if only is not None and rows.indices is not None:
         kept &= np.isin(features, only)
     return data[kept].astype(np.float64), features[kept]
 

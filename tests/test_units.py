@@ -142,7 +142,7 @@ def test_rows_are_divided_by_the_sizes_in_a_copy(form, dtype):
     D = normal().astype(dtype)
     D[3] = 0.0
     rows, before = of(form(D)).rows, D.copy()
-    units = Units(np.array([0, 2]), np.array([4.0, 1000.0]), np.zeros(2))
+    units = of_sizes(np.array([0, 2]), np.array([4.0, 1000.0]))
     ours = units.rows(rows)
     theirs = of(form(D / units.sizes(5).astype(dtype))).rows
     assert ours.data.dtype == dtype
@@ -155,7 +155,7 @@ def test_rows_are_divided_by_the_sizes_in_a_copy(form, dtype):
 
 def test_dense_rows_are_measured_from_the_centers():
     D = normal()
-    units = Units(np.array([1, 2]), np.array([1.0, 1000.0]), np.array([3.0, -5.0]))
+    units = of_sizes(np.array([1, 2]), np.array([1.0, 1000.0]), np.array([3.0, -5.0]))
     expected = (D - [0, 3, -5, 0, 0]) / [1, 1, 1000, 1, 1]
     np.testing.assert_allclose(units.rows(of(D).rows).data.reshape(D.shape), expected)
 
@@ -165,7 +165,7 @@ def test_each_number_that_stands_out_doubles_the_unit_of_its_column(form):
     D = signs(1.0, 2.0, 3.0, 4.0)
     D[3] = [0.0, 500.0, -8.0, -1e9]
     D[5] = [0.0, -500.0, 0.0, 3000.0]
-    units = Units(np.array([2, 3]), np.array([7.0, 100.0]), np.zeros(2))
+    units = of_sizes(np.array([2, 3]), np.array([7.0, 100.0]))
     more = grown(units, 2.0, of(form(D)), 4)
     np.testing.assert_array_equal(more.features, [1, 2, 3])
     np.testing.assert_array_equal(more.size, [4.0, 7.0, 400.0])
@@ -183,7 +183,7 @@ def test_many_numbers_that_stand_out_count_as_those_of_other_columns(form, size)
 
 @each_form
 def test_a_small_column_grows_by_numbers_that_are_small_for_others(form):
-    units = Units(np.array([1]), np.array([1e-3]), np.zeros(1))
+    units = of_sizes(np.array([1]), np.array([1e-3]))
     more = grown(units, 1.0, of(form(signs(1.0, 0.5))), 2)
     assert 0.5 / 3.0 <= more.size[0] <= 1.0 / 3.0
 
@@ -198,7 +198,7 @@ def test_what_is_beyond_the_most_is_cut(form, largest):
 
 
 @each_form
-@pytest.mark.parametrize("units", [None, Units(np.array([3]), np.array([200.0]), np.zeros(1))])
+@pytest.mark.parametrize("units", [None, of_sizes(np.array([3]), np.array([200.0]))])
 def test_units_that_suffice_are_the_same(form, units):
     D = signs(1.0, 20.0, 3.0, 4.0)
     D[3, 3] = 20.0 if units is None else 4000.0
@@ -211,7 +211,7 @@ def test_a_column_that_drifts_away_from_0_counts_little(form, least, size):
     D = signs(1.0, 4.0, 1.0)
     D[:, 2] = 100.0 * np.linspace(least, 3.0, 20)
     D[:, 1] = np.abs(D[:, 1])  # has no unit: it was as far from 0 in the first rows
-    units = Units(np.array([2]), np.array([100.0]), np.zeros(1))
+    units = of_sizes(np.array([2]), np.array([100.0]))
     more = grown(units, 1.0, of(form(D)), 3)
     np.testing.assert_array_equal(more.features, [2])
     np.testing.assert_array_equal(more.size, [size])
