@@ -16,7 +16,7 @@ from sklearn_ftrl import SKOPS_TRUSTED, FtrlClassifier, FtrlRegressor, merge
 from sklearn_ftrl._kernel import CLASSIFIER_LOSSES, REGRESSOR_LOSSES
 from sklearn_ftrl._learner import Learner
 from sklearn_ftrl._rows import as_rows, batch
-from sklearn_ftrl._units import Units, find_units, grown, of_sizes
+from sklearn_ftrl._units import find_units, grown, of_sizes
 
 each_form = pytest.mark.parametrize("form", [np.asarray, sparse.csr_array])
 SIZES = np.array([1.0, 2.0, 1e3, 1e-3, 1.5])
@@ -192,7 +192,7 @@ def test_a_small_column_grows_by_numbers_that_are_small_for_others(form):
 @pytest.mark.parametrize("largest", [9.0, 11.0])
 def test_what_is_beyond_the_most_is_cut(form, largest):
     D = signs(3.0, 40.0 * largest)
-    units = Units(np.array([1]), np.array([20.0]), np.zeros(1))
+    units = of_sizes(np.array([1]), np.array([20.0]))
     data = units.rows(of(form(D)).rows, 20.0).data
     assert np.abs(data).max() == min(2.0 * largest, 20.0)
 
@@ -206,7 +206,7 @@ def test_units_that_suffice_are_the_same(form, units):
 
 
 @each_form
-@pytest.mark.parametrize(("least", "size"), [(2.1, 3200.0), (1.9, 100.0)])
+@pytest.mark.parametrize(("least", "size"), [(1.71, 3200.0), (1.69, 100.0), (-3.0, 100.0)])
 def test_a_column_that_drifts_away_from_0_counts_little(form, least, size):
     D = signs(1.0, 4.0, 1.0)
     D[:, 2] = 100.0 * np.linspace(least, 3.0, 20)
@@ -215,7 +215,36 @@ def test_a_column_that_drifts_away_from_0_counts_little(form, least, size):
     more = grown(units, 1.0, of(form(D)), 3)
     np.testing.assert_array_equal(more.features, [2])
     np.testing.assert_array_equal(more.size, [size])
-    assert grown(units, 1.0, of(form(D[:9])), 3) is units  # too few rows to tell
+
+
+@each_form
+@pytest.mark.parametrize("calls", [(10,), (9, 1), (3, 3, 3, 3), 10 * (1,)], ids=str)
+def test_ten_rows_tell_of_a_drift_however_they_come(form, calls):
+    units, D = of_sizes(np.array([1]), np.array([100.0])), np.full((1, 2), [1.0, 200.0])
+    for size in calls[:-1]:
+        units = grown(units, 1.0, of(form(np.repeat(D, size, axis=0))), 2)
+        np.testing.assert_array_equal(units.size, [100.0])
+    units = grown(units, 1.0, of(form(np.repeat(D, calls[-1], axis=0))), 2)
+    np.testing.assert_array_equal(units.size, [1600.0])
+
+
+@each_form
+@pytest.mark.parametrize("other", [0.0, 150.0, -200.0])
+def test_ten_rows_with_another_between_tell_of_no_drift(form, other):
+    units, D = of_sizes(np.array([1]), np.array([100.0])), np.full((10, 2), [1.0, 200.0])
+    D[5, 1] = other
+    for row in [*D, *D[6:]]:
+        units = grown(units, 1.0, of(form(row[np.newaxis])), 2)
+    np.testing.assert_array_equal(units.size, [100.0])
+
+
+def test_numbers_far_from_0_leave_the_state_where_it_is():
+    X, y = halves()
+    model = FtrlClassifier().partial_fit(X[:200], y[:200], classes=[0, 1])
+    state = model._learner.state
+    model.partial_fit(np.full((1, 6), [1.0, 1.0, 1.0, 2e4, 1.0, 1.0]), [1])
+    assert model._learner.units.far.any()
+    assert model._learner.state is state
 
 
 @each_form
@@ -539,13 +568,13 @@ def fit_loss(goal, X, y):
     return loss_of(model, X[800:], y[800:])
 
 
-def stream_loss(goal, X, y):
-    """Return the mean loss of batches of a hundred rows, each before it is learned."""
+def stream_loss(goal, X, y, size=100):
+    """Return the mean loss of calls after the first 100 rows, each before it is learned."""
     estimator, loss = GOALS[goal]
     model, losses = estimator(loss), []
-    for start in range(0, len(y), 100):
-        rows = slice(start, start + 100)
-        losses += [loss_of(model, X[rows], y[rows])] if start else []
+    for start in range(0, len(y), size):
+        rows = slice(start, start + size)
+        losses += [loss_of(model, X[rows], y[rows])] if start >= 100 else []
         partial_fit(model, X[rows], y[rows], labels=y)
     return np.mean(losses)
 
@@ -605,12 +634,11 @@ def test_fit_takes_time_in_any_unit(goal, to, start, step):
 
 
 @pytest.mark.compiled
-@each_goal
-def test_a_stream_takes_row_numbers(goal):
+@pytest.mark.parametrize(("goal", "size"), [*((goal, 100) for goal in GOALS), ("softmax", 1)])
+def test_a_stream_takes_row_numbers(goal, size):
     X, y = standardised(goal)
-    time = np.arange(len(y))
-    good = np.c_[X, (time - time.mean()) / time.std()]
-    assert stream_loss(goal, np.c_[X, time], y) <= 1.05 * stream_loss(goal, good, y)
+    more = np.c_[X, np.arange(len(y))]
+    assert stream_loss(goal, more, y, size) <= 1.05 * stream_loss(goal, X, y, size)
 
 
 # What does not stand out learns as it is
