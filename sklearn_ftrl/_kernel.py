@@ -1025,7 +1025,8 @@ def merge_parts(state, parts, first, last, alpha, prox, average, steps, is_inter
             if n_moved == 0:
                 continue
             if average is not None and not any_moved and state[j, SINCE, 0] != begin:
-                state[j, LAG], state[j, SINCE] = 0.0, begin
+                for i in range(n_outputs):
+                    state[j, LAG, i], state[j, SINCE, i] = 0.0, begin
             any_moved = True
             z, root_n = rule(z0, root_n0, n_moved, n, z, n_to_p, prox, few, fixed, is_intercept)
             if average is not None:
@@ -1041,7 +1042,9 @@ def merge_parts(state, parts, first, last, alpha, prox, average, steps, is_inter
             state[j, Z, c], state[j, ROOT_N, c] = z, root_n
         if any_moved:
             for k in range(n_parts):
-                parts[k, j] = state[j]
+                for row in range(state.shape[1]):
+                    for c in range(n_outputs):
+                        parts[k, j, row, c] = state[j, row, c]
 
 
 @njit(fastmath=REORDER)
