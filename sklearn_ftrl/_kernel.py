@@ -842,15 +842,18 @@ def change_curvature(state, alpha, prox, new_alpha, new_prox):
     where a weight has nothing to stand on, a curvature of 0.
     """
     largest = 0.0
+    slowness, new_slowness = 1.0 / (alpha * prox.rate), 1.0 / (new_alpha * new_prox.rate)
     for j in range(state.shape[0]):
         for c in range(state.shape[2]):
             z, root_n = np.float64(state[j, Z, c]), np.float64(state[j, ROOT_N, c])
             beyond_l1 = z - min(max(z, -prox.l1), prox.l1)
-            old = (prox.beta + n_to_the_p(root_n, prox.power)) / (alpha * prox.rate) + prox.l2
-            if beyond_l1 == 0.0 or not old > 0.0:
+            if beyond_l1 == 0.0:
+                continue
+            old = curvature(root_n, slowness, prox)
+            if not old > 0.0:
                 continue
             n_to_the_new_p = n_to_the_p(root_n, new_prox.power)
-            new = (new_prox.beta + n_to_the_new_p) / (new_alpha * new_prox.rate) + prox.l2
+            new = (new_prox.beta + n_to_the_new_p) * new_slowness + prox.l2
             kept = z - beyond_l1 + beyond_l1 * (new / old) if new > 0.0 else np.inf
             largest = max(largest, abs(kept))
             state[j, Z, c] = kept
