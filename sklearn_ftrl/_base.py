@@ -130,7 +130,9 @@ class BaseFtrl(CallbackSupportMixin, ParametrizedFtrl):
             may_refit = False
         else:
             batches, judge = _passes.held_out(draft, batch, X, y, sample_weight, random_state)
-        passes = _passes.Passes(draft, batches, judge, random_state, max_iter, self.tol)
+        passes = _passes.Passes(
+            draft, batches, judge, random_state, max_iter, self.tol, rises=judge is not None
+        )
         for name in [*HISTORY, "_first_rows"]:
             vars(draft).pop(name, None)
         if features is None:  # else a model of these is no model of X yet
@@ -188,6 +190,7 @@ class BaseFtrl(CallbackSupportMixin, ParametrizedFtrl):
             random_state,
             self.best_iter_,
             tol=None,
+            rises=True,
             plain=0 if self._calls_back() else self.best_iter_ - 1,
         )
         model._make(passes, subtask, told)

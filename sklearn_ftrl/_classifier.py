@@ -237,7 +237,8 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
     - With a ``learning_rate_power`` of -p, ``beta_`` is taken to the power 2p, and
       ``learning_rate_`` is multiplied by (rms(x) * mean(sample weight))^(2p - 1).
 
-    ``fit`` takes the numbers from all rows; ``max_iter`` does not change them. ``partial_fit``
+    ``fit`` takes the numbers from all rows. With validation rows and ``average=True``, its epochs
+    have 0.4, 0.6, 0.8 ... 2.6, 2.6 ... times the rate; else all have the rate. ``partial_fit``
     takes them from the first rows of a stream, until 100 rows that are not empty have come, or
     1,000 rows. Until then each call learns these rows anew, with the numbers of all of them. They
     are pickled with the model. Then ``beta_`` is kept.

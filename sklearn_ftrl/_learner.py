@@ -14,6 +14,7 @@ from ._kernel import (
     Clip,
     Loss,
     Prox,
+    change_curvature,
     learn_few,
     learn_many,
     merge_parts,
@@ -183,6 +184,18 @@ class Learner:
             intercepts = intercepts + units.center / units.size @ own
         self.intercept_state = self.intercept_state.copy()  # which others may share
         _state.set_weights(self.intercept_state, intercepts[:, np.newaxis], self.alpha, prox)
+
+    def set_rate(self, rate):
+        """Set the learning rate; the weights stay."""
+        if rate == self.alpha:
+            return
+        numbers, self.intercept_state = self.numbers, self.intercept_state.copy()
+        for state, prox in [
+            (self.state, numbers.prox),
+            (self.intercept_state, numbers.intercept_prox),
+        ]:
+            change_curvature(state, self.alpha, prox, rate, prox)
+        self.numbers, self.alpha = numbers._replace(rate=rate), rate
 
     def rates(self, n_steps):
         """Return the learning rates of the next steps, that of the step before in front."""

@@ -185,7 +185,7 @@ class ParametrizedFtrl(FittedFtrl):
     def _settle(self, batch, features):
         """Let the intercept take what columns were measured from, and a mean count be right.
 
-        A model of some features becomes one of all.
+        The rate is that of one epoch again, and a model of some features becomes one of all.
         """
         learner = self._learner
         if self.loss == "poisson" and self.average and self.fit_intercept:
@@ -194,6 +194,8 @@ class ParametrizedFtrl(FittedFtrl):
             scales = self._find_scales(batch)
             learner = learner.with_units(scales, keep_weights=True)
             learner = learner.with_numbers(self._numbers(scales), scales)
+        elif self.learning_rate == "auto":
+            learner.set_rate(learner.scales.rate_now)
         if features is not None:
             learner = learner.spread(features, self.n_features_in_, self.initial_accumulator_value)
         self._learner = learner

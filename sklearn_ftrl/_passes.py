@@ -22,16 +22,22 @@ SKIP = 0.75  # of the only pass: the mean over a whole first pass lags behind
 CHANCE = 2.0  # by the root of the rows held out: what noise adds to a loss, as a part of it
 SOME_ROWS = 200  # where halves may not judge each other, a part of more than these
 
+# Where the rate of "auto" rises, the first pass has twice this part of it, and each next one such
+# a part more:
+RISE = 0.2
+RISING = 12  # passes, as many as fit makes by itself; then the rate stays
+
 
 class Passes:
     """Passes of learners over their rows, judged after each, until there is no gain.
 
     The estimator's learner and copies of it learn a batch each. ``judge``, if there is one, is a
     function of the learners; ``best`` is then the first of them after the best pass. The first
-    passes are ``plain`` where nobody looks at their means.
+    passes are ``plain`` where nobody looks at their means. The rate of "auto" ``rises`` where
+    a judge chooses the number of passes, or has chosen it.
     """
 
-    def __init__(self, estimator, batches, judge, random_state, max_iter, tol, plain=0):
+    def __init__(self, estimator, batches, judge, random_state, max_iter, tol, *, rises, plain=0):
         learner = estimator._learner
         self.judge, self.random_state = judge, random_state
         self.max_iter, self.tol, self.plain = max_iter, tol, plain
@@ -40,6 +46,8 @@ class Passes:
             for k, batch in enumerate(batches)
         ]
         self.average, self.is_only = estimator.average, estimator.max_iter == 1
+        rises = rises and estimator.learning_rate == "auto" and self.average and not self.is_only
+        self.rate = learner.numbers.rate if rises else None
         self.shuffle, self.patience = estimator.shuffle, estimator.n_iter_no_change
         self.sign = -1 if estimator.scoring else 1
         self.n_threads, self.verbose = estimator._n_threads(), estimator.verbose
@@ -54,8 +62,15 @@ class Passes:
         return self.parts[0][0]
 
     def learn(self):
-        """Make one pass."""
+        """Make one pass.
+
+        A rate that rises is small at first: what is soon learned as well as it can be is learned
+        in small steps, and what takes many passes in large ones.
+        """
         self.start = time.perf_counter()
+        if self.rate is not None:
+            for learner, _ in self.parts:
+                learner.set_rate(self.rate * RISE * (min(self.n_iter, RISING - 1) + 2))
         if self.shuffle:
             self.parts = [
                 (learner, batch._replace(order=self.random_state.permutation(batch.order)))

@@ -206,7 +206,8 @@ class FtrlRegressor(RegressorMixin, BaseFtrl):
       mean square length of the rows by the largest length. d is min(std(y), sqrt(mean(y))). The
       intercept starts at log(mean(y)).
 
-    ``fit`` takes the numbers from all rows; ``max_iter`` does not change them. ``partial_fit``
+    ``fit`` takes the numbers from all rows. With validation rows and ``average=True``, its epochs
+    have 0.4, 0.6, 0.8 ... 2.6, 2.6 ... times the rate; else all have the rate. ``partial_fit``
     takes them from the first rows of a stream, until 100 rows that are not empty have come, or
     1,000 rows. Until then each call learns these rows anew, with the numbers of all of them. They
     are pickled with the model. Then ``beta_`` is kept.

@@ -47,6 +47,16 @@ def test_other_numbers_keep_the_weights(change, n_outputs):
     assert np.any(model.weights())
 
 
+@pytest.mark.parametrize(("dtype", "rtol"), [(np.float64, 1e-12), (np.float32, 1e-5)])
+def test_another_rate_keeps_weights_and_intercepts(dtype, rtol):
+    model, _ = learner(dtype=dtype)
+    weights, intercepts = model.weights(), model.intercepts()
+    model.set_rate(2.0)
+    np.testing.assert_allclose(model.weights(), weights, rtol=rtol)
+    np.testing.assert_allclose(model.intercepts(), intercepts, rtol=1e-12)
+    assert model.alpha == model.numbers.rate == 2.0
+
+
 def test_evidence_below_l1_is_kept_where_the_rate_changes():
     model, _ = learner(prox=PROX._replace(l1=2.0))
     z = model.state[:, 0]

@@ -708,6 +708,59 @@ def test_callbacks_reach_the_model_in_a_search():
     assert len(watcher.models) == 4 * 3
 
 
+# The rate of "auto"
+
+
+def rates_by_epoch(**params):
+    """Return the rates of a fit's epochs, and its model."""
+    rates = []
+    params = {"scoring": lambda model, *_: rates.append(model.learning_rate_) or 0.0} | params
+    model = FtrlClassifier(early_stopping=True, tol=None, random_state=0, **params)
+    return rates, model.fit(random_rows(), random_targets())
+
+
+def test_the_rate_of_auto_rises_by_a_fifth_an_epoch_for_twelve_epochs():
+    rates, model = rates_by_epoch(max_iter=14)
+    rise = [0.4, 0.6, 0.8, 1.0, 1.2, 1.4, 1.6, 1.8, 2.0, 2.2, 2.4, 2.6, 2.6, 2.6]
+    np.testing.assert_allclose(rates, model.learning_rate_ * np.array(rise))
+
+
+def test_without_a_judge_all_epochs_have_the_rate_of_auto():
+    params = {"early_stopping": False, "max_iter": 3, "tol": None, "random_state": 0}
+    auto = FtrlClassifier(fit_intercept=False, **params).fit(random_rows(), random_targets())
+    numbers = {"learning_rate": auto.learning_rate_, "beta": auto.beta_, "fit_intercept": False}
+    given = FtrlClassifier(**numbers, **params).fit(random_rows(), random_targets())
+    assert_same_bits(given, auto)
+
+
+@pytest.mark.parametrize("params", [{"learning_rate": 0.3}, {"average": False}, {"max_iter": 1}])
+def test_a_number_a_last_iterate_and_an_only_epoch_have_one_rate(params):
+    rates, model = rates_by_epoch(**({"max_iter": 3} | params))
+    assert set(rates) == {model.learning_rate_}
+
+
+def test_a_fit_of_auto_leaves_the_rate_that_a_stream_starts_with():
+    X, y = random_rows(), random_targets()
+    model = FtrlClassifier(random_state=0).fit(X, y)
+    stream = FtrlClassifier().partial_fit(X, y, classes=[0, 1])
+    assert model.learning_rate_ == stream.learning_rate_
+
+
+@pytest.mark.parametrize("units", [1.0, 1e3])
+def test_the_model_of_a_fit_is_the_one_that_was_judged(units):
+    X, y = noisy()
+    X[:, 0] = units * (X[:, 0] + 5.0)
+    seen = []
+
+    def scorer(model, X, y):
+        seen.append(model.predict_proba(X))
+        return len(seen)
+
+    params = {"scoring": scorer, "max_iter": 3, "random_state": 0}
+    model = FtrlClassifier(early_stopping=True, **params).fit(X, y, X_val=X[:9], y_val=y[:9])
+    np.testing.assert_allclose(model.predict_proba(X[:9]), seen[-1], rtol=1e-9)
+
+
 # What counts as a gain, and what a judge gets
 
 

@@ -674,10 +674,11 @@ TEXTS = {
 @pytest.mark.parametrize("rows", TEXTS.values(), ids=TEXTS)
 def test_rows_without_such_columns_learn_at_one_rate_bit_for_bit(rows, learn):
     X, y = rows(), random_targets(300)
-    auto = learn(FtrlClassifier(fit_intercept=False, random_state=0), X, y)
+    params = {"fit_intercept": False, "average": False, "random_state": 0}
+    auto = learn(FtrlClassifier(**params), X, y)
     assert auto._learner.units is None
     numbers = {"learning_rate": auto.learning_rate_, "beta": auto.beta_}
-    given = learn(FtrlClassifier(**numbers, fit_intercept=False, random_state=0), X, y)
+    given = learn(FtrlClassifier(**numbers, **params), X, y)
     assert_same_bits(given, auto)
 
 
