@@ -124,7 +124,7 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
         0 or more: a gain is a loss that is lower by more than ``tol`` times the first epoch's
         loss. It is the loss of the validation rows, or else of the rows learned. None: ``fit``
         makes all ``max_iter`` epochs.
-    n_iter_no_change : int, default=3
+    n_iter_no_change : int, default=2
         1 or more: epochs without a gain before ``fit`` stops.
     early_stopping : bool or "auto", default="auto"
         Whether ``fit`` chooses the number of epochs by validation rows:
@@ -316,7 +316,7 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
         average=True,
         max_iter=12,
         tol=1e-3,
-        n_iter_no_change=3,
+        n_iter_no_change=2,
         early_stopping="auto",
         validation_fraction=0.1,
         scoring=None,
