@@ -140,7 +140,8 @@ class BaseFtrl(CallbackSupportMixin, ParametrizedFtrl):
         try:
             stopped = draft._make(passes, task, told)
             if judge and may_refit and not stopped:
-                draft._refit(batch, random_state, task, told, coef_init, intercept_init)
+                start = coef_init, intercept_init
+                draft._refit(batch, passes.of_refit, random_state, task, told, start)
         finally:
             draft._settle(batch, features)
             self.__dict__ = vars(draft)
@@ -174,24 +175,24 @@ class BaseFtrl(CallbackSupportMixin, ParametrizedFtrl):
             passes.parts = []  # their memory is for the refit
         return stopped
 
-    def _refit(self, batch, random_state, task, told, coef_init, intercept_init):
-        """Learn all rows from the start in best_iter_ passes; on errors stay with the best pass."""
-        subtask = task.subcontext(task_name="refit", max_subtasks=self.best_iter_)
+    def _refit(self, batch, n_iter, random_state, task, told, start):
+        """Learn all rows from the start in so many passes; on errors stay with the best pass."""
+        subtask = task.subcontext(task_name="refit", max_subtasks=n_iter)
         subtask.call_on_fit_task_begin(**told, reconstruction_attributes=self._snapshot)
         if self.verbose:
             print(f"Refit on all rows, best_iter_={self.best_iter_}:")
         model = self._draft()
         model._learner = self._blank(self._learner)
-        self._start_from(model._learner, coef_init, intercept_init)
+        self._start_from(model._learner, *start)
         passes = _passes.Passes(
             model,
             [batch],
             None,
             random_state,
-            self.best_iter_,
+            n_iter,
             tol=None,
             rises=True,
-            plain=0 if self._calls_back() else self.best_iter_ - 1,
+            plain=0 if self._calls_back() else n_iter - 1,
         )
         model._make(passes, subtask, told)
         self._learner = model._learner

@@ -26,6 +26,7 @@ SOME_ROWS = 200  # where halves may not judge each other, a part of more than th
 # a part more:
 RISE = 0.2
 RISING = 12  # passes, as many as fit makes by itself; then the rate stays
+LONGER = 1.25  # times the passes that are best for a half, for all rows: they bear more learning
 
 
 class Passes:
@@ -48,6 +49,7 @@ class Passes:
         self.average, self.is_only = estimator.average, estimator.max_iter == 1
         rises = rises and estimator.learning_rate == "auto" and self.average and not self.is_only
         self.rate = learner.numbers.rate if rises else None
+        self.longer = LONGER if rises and len(batches) > 1 else 1.0
         self.shuffle, self.patience = estimator.shuffle, estimator.n_iter_no_change
         self.sign = -1 if estimator.scoring else 1
         self.n_threads, self.verbose = estimator._n_threads(), estimator.verbose
@@ -136,6 +138,11 @@ class Passes:
             f"intercept. {' '.join(advice)}",
             ConvergenceWarning,
         )
+
+    @property
+    def of_refit(self):
+        """How many passes over all rows are best, by those over the rows learned here."""
+        return round(self.longer * self.best_iter)
 
     @property
     def without_gain(self):

@@ -113,8 +113,9 @@ class FtrlRegressor(RegressorMixin, BaseFtrl):
         - True: ``validation_fraction`` of the rows. When their loss stops falling, ``fit``
           retrains on all rows, for ``best_iter_`` epochs.
         - "auto", more than 5,000 rows: as True.
-        - "auto", 20 to 5,000 rows: two-fold validation. Each half of the rows trains one model,
-          which is validated on the other half. Then ``fit`` retrains on all rows.
+        - "auto", 20 to 5,000 rows: two-fold validation. Each half of the rows trains a model
+          validated on the other half. ``fit`` retrains on all rows for as many epochs, or
+          1.25 times as many where the rate of "auto" rises (see Notes).
         - "auto", fewer rows, or ``max_iter=1``, or ``tol=None``: as False.
         - "auto" with ``shuffle=False``, ``scoring`` or ``warm_start=True``: as True for more
           than 200 rows, else as False.
@@ -169,8 +170,7 @@ class FtrlRegressor(RegressorMixin, BaseFtrl):
     n_iter_ : int
         Epochs of the last call, without those of the retraining. 1 in ``partial_fit``.
     best_iter_ : int
-        The last epoch of ``fit`` with a gain, see ``tol``. With validation rows, it is the
-        number of epochs of the model.
+        The last epoch of ``fit`` with a gain, see ``tol``. The retraining follows it.
     loss_curve_ : list of float
         The weighted mean loss of each of the ``n_iter_`` epochs. The loss of a row is that just
         before the row is learned.

@@ -317,9 +317,12 @@ def test_a_score_that_is_no_number_is_refused(value):
 # Halves
 
 
-def test_each_half_is_learned_by_a_model_of_its_own_and_then_all_rows(passes):
-    X, y = noisy(101)
-    model = FtrlClassifier(random_state=0).fit(X, y)
+@pytest.mark.parametrize(("params", "longer"), [(NUMBERS, 1.0), ({}, 1.25)])
+def test_each_half_is_learned_by_a_model_of_its_own_and_then_all_rows(params, longer, passes):
+    X = random_rows(101, 40)
+    y = X @ np.ones(40) > 0
+    model = FtrlClassifier(random_state=0, **params).fit(X, y)
+    assert model.best_iter_ > 1
     search, refit = passes[: 2 * model.n_iter_], passes[2 * model.n_iter_ :]
     (one, first), (other, second) = search[:2]
     np.testing.assert_array_equal(np.sort(np.r_[first.order, second.order]), np.arange(101))
@@ -328,9 +331,9 @@ def test_each_half_is_learned_by_a_model_of_its_own_and_then_all_rows(passes):
         learned = [np.sort(batch.order) for of, batch in search if of == state]
         assert len(learned) == model.n_iter_
         assert all(np.array_equal(order, np.sort(rows.order)) for order in learned)
-    assert len(refit) == model.best_iter_
+    assert len(refit) == round(longer * model.best_iter_)
     assert all(batch.order.size == 101 for _, batch in refit)
-    assert model.t_ == 101 * model.best_iter_
+    assert model.t_ == 101 * len(refit)
 
 
 @pytest.mark.parametrize("name", ["log_loss", "softmax", "squared_error"])
