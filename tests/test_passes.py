@@ -331,7 +331,7 @@ def test_each_half_is_learned_by_a_model_of_its_own_and_then_all_rows(params, lo
         learned = [np.sort(batch.order) for of, batch in search if of == state]
         assert len(learned) == model.n_iter_
         assert all(np.array_equal(order, np.sort(rows.order)) for order in learned)
-    assert len(refit) == round(longer * model.best_iter_)
+    assert len(refit) == int(longer * model.best_iter_ + 0.5)
     assert all(batch.order.size == 101 for _, batch in refit)
     assert model.t_ == 101 * len(refit)
 
