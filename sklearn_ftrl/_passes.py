@@ -142,7 +142,7 @@ class Passes:
     @property
     def of_refit(self):
         """How many passes over all rows are best, by those over the rows learned here."""
-        return int(self.longer * self.best_iter + 0.5)
+        return int(self.longer * self.best_iter)
 
     @property
     def without_gain(self):
