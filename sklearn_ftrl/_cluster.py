@@ -50,12 +50,16 @@ class Job:
         """
         held = [[f for f in futures_of(row[0])[:1] if not f.cancelled()] for row in self.rows]
         holders = self.client.who_has([future for found in held for future in found])
-        self.parts = []
-        for row, found in zip(self.rows, held, strict=True):
-            workers = [worker for future in found for worker in holders.get(future.key, ())]
-            self.parts.append(
-                self.client.compute(task(row), workers=workers or None, allow_other_workers=True)
-            )
+        places = [[w for f in found for w in holders.get(f.key, ())] for found in held]
+        pairs = list(zip(self.rows, places, strict=True))
+        # Together: what several partitions are made of is then loaded once.
+        elsewhere = iter(self.client.compute([task(row) for row, workers in pairs if not workers]))
+        self.parts = [
+            self.client.compute(task(row), workers=workers, allow_other_workers=True)
+            if workers
+            else next(elsewhere)
+            for row, workers in pairs
+        ]
         self.wait(self.parts)
         self.client.gather([part for part in self.parts if part.status == "error"])  # raises it
         return self.parts

@@ -630,6 +630,18 @@ def test_a_partition_is_learned_where_its_x_is_though_its_y_seems_larger(client)
     assert client.who_has(job.start(dask.delayed(tuple))).popitem()[1] == (one,)
 
 
+def test_what_partitions_are_made_of_is_loaded_once(client, tmp_path):
+    def load():
+        with open(tmp_path / "loads", "a", encoding="utf-8") as file:
+            file.write("once ")
+        return [rows(k) for k in range(3)]
+
+    loaded = dask.delayed(load, pure=True)()
+    X, y = ([loaded[k][c] for k in range(3)] for c in range(2))
+    DaskFtrlClassifier(**NUMBERS, client=client).fit(X, y)
+    assert (tmp_path / "loads").read_text(encoding="utf-8") == "once "
+
+
 @pytest.mark.parametrize("form", [sparse.csr_array, sparse.csr_matrix])
 def test_dask_knows_how_large_sparse_rows_are(form):
     X = form(rows(0)[0])
