@@ -8,7 +8,7 @@ import dask
 import dask.array as da
 import numpy as np
 from dask.sizeof import sizeof
-from distributed import CancelledError, Future, Status, futures_of, get_client, wait
+from distributed import CancelledError, Future, Status, get_client, wait
 from scipy import sparse
 from sklearn.metrics import mean_squared_error
 from sklearn.utils import column_or_1d
@@ -46,9 +46,9 @@ class Job:
     def start(self, task):
         """Return futures of a task for each partition that have ended.
 
-        Each runs where its X is, if it is anywhere: Dask may think X too small to care.
+        Each runs where its X is, if X is a future: Dask may think it too small to care.
         """
-        held = [[f for f in futures_of(row[0])[:1] if not f.cancelled()] for row in self.rows]
+        held = [[X] if isinstance(X, Future) and not X.cancelled() else [] for X, *_ in self.rows]
         holders = self.client.who_has([future for found in held for future in found])
         places = [[w for f in found for w in holders.get(f.key, ())] for found in held]
         pairs = list(zip(self.rows, places, strict=True))

@@ -189,13 +189,15 @@ class Learner:
         """Set the learning rate; the weights stay."""
         if rate == self.alpha:
             return
-        numbers, self.intercept_state = self.numbers, self.intercept_state.copy()
-        for state, prox in [
-            (self.state, numbers.prox),
-            (self.intercept_state, numbers.intercept_prox),
-        ]:
-            change_curvature(state, self.alpha, prox, rate, prox)
-        self.numbers, self.alpha = numbers._replace(rate=rate), rate
+        numbers, intercept = self.numbers, self.intercept_state.copy()
+        prox = numbers.intercept_prox
+        change_curvature(intercept, self.alpha, prox, rate, prox)
+        state = self.state if isinstance(self, Averaging) else self.state.copy()  # others share it
+        try:
+            change_curvature(state, self.alpha, numbers.prox, rate, numbers.prox)
+        finally:  # Ctrl-C is raised when the state has changed
+            self.state, self.intercept_state = state, intercept
+            self.numbers, self.alpha = numbers._replace(rate=rate), rate
 
     def rates(self, n_steps):
         """Return the learning rates of the next steps, that of the step before in front."""
