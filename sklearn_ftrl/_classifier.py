@@ -199,7 +199,7 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
     n_iter_ : int
         Epochs of the last call, without those of the retraining. 1 in ``partial_fit``.
     best_iter_ : int
-        The last epoch of ``fit`` with a gain, see ``tol``. The retraining follows it.
+        The last epoch of ``fit`` with a gain, see ``tol``; that of the retraining may be more.
     loss_curve_ : list of float
         The weighted mean loss of each of the ``n_iter_`` epochs. The loss of a row is that just
         before the row is learned.
