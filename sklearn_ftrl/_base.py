@@ -130,9 +130,7 @@ class BaseFtrl(CallbackSupportMixin, ParametrizedFtrl):
             may_refit = False
         else:
             batches, judge = _passes.held_out(draft, batch, X, y, sample_weight, random_state)
-        passes = _passes.Passes(
-            draft, batches, judge, random_state, max_iter, self.tol, rises=judge is not None
-        )
+        passes = _passes.Passes(draft, batches, judge, random_state, max_iter, self.tol)
         for name in [*HISTORY, "_first_rows"]:
             vars(draft).pop(name, None)
         if features is None:  # else a model of these is no model of X yet
@@ -184,16 +182,7 @@ class BaseFtrl(CallbackSupportMixin, ParametrizedFtrl):
         model = self._draft()
         model._learner = self._blank(self._learner)
         self._start_from(model._learner, *start)
-        passes = _passes.Passes(
-            model,
-            [batch],
-            None,
-            random_state,
-            n_iter,
-            tol=None,
-            rises=True,
-            plain=0 if self._calls_back() else n_iter - 1,
-        )
+        passes = _passes.Passes(model, [batch], None, random_state, n_iter, None, is_refit=True)
         model._make(passes, subtask, told)
         self._learner = model._learner
         subtask.call_on_fit_task_end(**told, reconstruction_attributes=self._snapshot)

@@ -46,19 +46,21 @@ class Job:
     def start(self, task):
         """Return futures of a task for each partition that have ended.
 
-        Each runs where its X is, if X is a future: Dask may think it too small to care.
+        Each runs where its X is, if that is anywhere: Dask may think X too small to care.
         """
-        held = [[X] if isinstance(X, Future) and not X.cancelled() else [] for X, *_ in self.rows]
-        holders = self.client.who_has([future for found in held for future in found])
-        places = [[w for f in found for w in holders.get(f.key, ())] for found in held]
-        pairs = list(zip(self.rows, places, strict=True))
+        states = self.client.futures
+        held = [
+            X.key for X, *_ in self.rows if X.key in states and states[X.key].status == "finished"
+        ]
+        holders = self.client.who_has([Future(key, self.client) for key in held])
+        placed = [(task(row), list(holders.get(row[0].key, ()))) for row in self.rows]
         # Together: what several partitions are made of is then loaded once.
-        elsewhere = iter(self.client.compute([task(row) for row, workers in pairs if not workers]))
+        elsewhere = iter(self.client.compute([each for each, workers in placed if not workers]))
         self.parts = [
-            self.client.compute(task(row), workers=workers, allow_other_workers=True)
+            self.client.compute(each, workers=workers, allow_other_workers=True)
             if workers
             else next(elsewhere)
-            for row, workers in pairs
+            for each, workers in placed
         ]
         self.wait(self.parts)
         self.client.gather([part for part in self.parts if part.status == "error"])  # raises it

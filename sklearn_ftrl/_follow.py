@@ -4,7 +4,6 @@ import numpy as np
 
 from ._auto import NOTHING_JUDGED
 from ._kernel import count_new
-from ._state import with_kept_weights
 from ._weights import loss_of
 
 FIRST = 1000  # rows learned when the rate is set anew for the first time, then at twice as many
@@ -62,15 +61,9 @@ def _set_rate(learner):
     z stays, so coefficients change with the rate, as was judged; intercepts stay.
     """
     scales = _followed(learner.scales)
-    state, numbers = intercept_at(learner, scales.rate_now), learner.numbers
-    learner.intercept_state, learner.numbers = state, numbers._replace(rate=scales.rate_now)
-    learner.scales, learner.alpha = scales, scales.rate_now
-
-
-def intercept_at(learner, alpha):
-    """Return the state of the intercept that has its weights at another rate."""
-    prox = learner.numbers.intercept_prox
-    return with_kept_weights(learner.intercept_state, learner.alpha, prox, alpha, prox)
+    rate = scales.rate_now
+    learner.take_rate(rate, learner.state, learner.intercept_at(rate))
+    learner.scales = scales
 
 
 def _followed(scales):

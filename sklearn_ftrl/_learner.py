@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import _state, _threads
-from ._follow import intercept_at
 from ._kernel import (
     FEW,
     ROOT_N,
@@ -122,7 +121,7 @@ class Learner:
             )
         for name in ["state", "intercept_state"]:
             if not getattr(model, name).flags.writeable:  # from a file mapped into memory
-                setattr(model, name, getattr(model, name).copy())
+                setattr(model, name, _state.copied(getattr(model, name)))
         return model
 
     def grown(self, at, n_outputs, n, factor, scales):
@@ -161,11 +160,12 @@ class Learner:
 
     def copy(self, into=None):
         """Return a model with a state of its own, in the arrays of an earlier copy if given."""
+        arrays = [self.state, self.intercept_state]
         if into is None:
-            arrays = [_state.zeros(a.shape, a.dtype) for a in (self.state, self.intercept_state)]
+            arrays = [_state.copied(array) for array in arrays]
         else:
+            into.state[:], into.intercept_state[:] = arrays
             arrays = [into.state, into.intercept_state]
-        arrays[0][:], arrays[1][:] = self.state, self.intercept_state
         copy = Learner(*arrays, self.numbers, self.scales, self.t)
         copy.alpha = self.alpha
         return copy
@@ -187,17 +187,20 @@ class Learner:
 
     def set_rate(self, rate):
         """Set the learning rate; the weights stay."""
-        if rate == self.alpha:
-            return
-        numbers, intercept = self.numbers, self.intercept_state.copy()
-        prox = numbers.intercept_prox
-        change_curvature(intercept, self.alpha, prox, rate, prox)
-        state = self.state if isinstance(self, Averaging) else self.state.copy()  # others share it
-        try:
-            change_curvature(state, self.alpha, numbers.prox, rate, numbers.prox)
-        finally:  # Ctrl-C is raised when the state has changed
-            self.state, self.intercept_state = state, intercept
-            self.numbers, self.alpha = numbers._replace(rate=rate), rate
+        state = _state.with_kept_weights(
+            self.state, self.alpha, self.numbers.prox, rate, self.numbers.prox
+        )
+        self.take_rate(rate, state, self.intercept_at(rate))
+
+    def take_rate(self, rate, state, intercept_state):
+        """Set the learning rate, and the states that go with it."""
+        self.state, self.intercept_state = state, intercept_state
+        self.numbers, self.alpha = self.numbers._replace(rate=rate), rate
+
+    def intercept_at(self, alpha):
+        """Return the state of the intercept that has its weights at another rate."""
+        prox = self.numbers.intercept_prox
+        return _state.with_kept_weights(self.intercept_state, self.alpha, prox, alpha, prox)
 
     def rates(self, n_steps):
         """Return the learning rates of the next steps, that of the step before in front."""
@@ -423,7 +426,9 @@ class Learner:
         features = features_of(self.units, scales.units)
         sizes = sizes_of(scales.units, features)
         factor = sizes_of(self.units, features) / sizes
-        model = Learner(self.state.copy(), self.intercept_state, self.numbers, scales, self.t)
+        model = Learner(
+            _state.copied(self.state), self.intercept_state, self.numbers, scales, self.t
+        )
         model.alpha = self.alpha
         weights = _state.coefficients(self.state[features], self.alpha, self.numbers.prox)
         state = model.state[features] * factor[:, np.newaxis, np.newaxis].astype(self.dtype)
@@ -459,7 +464,7 @@ class Learner:
         They are in the units of the start, and z is a sum of gradients, whatever the rate.
         """
         followed = self.scales is not None and self.scales.factor != start.scales.factor
-        intercept = intercept_at(self, start.alpha) if followed else self.intercept_state
+        intercept = self.intercept_at(start.alpha) if followed else self.intercept_state
         in_units = self if self.units is start.units else self.with_units(start.scales)
         return [
             _state.sums(in_units.state, start.state, self.numbers.prox),
@@ -501,6 +506,14 @@ class Averaging(Learner):
         """Make one pass, over which the mean is; return the sum of losses."""
         self.begin = self.t - self.start
         return super().learn(batch, n_threads=n_threads)
+
+    def set_rate(self, rate):
+        """Set the learning rate; the weights stay. The state is this model's own, and large."""
+        intercept_state, prox = self.intercept_at(rate), self.numbers.prox
+        try:
+            change_curvature(self.state, self.alpha, prox, rate, prox)
+        finally:  # Ctrl-C is raised when the state has changed
+            self.take_rate(rate, self.state, intercept_state)
 
     def _average(self):
         return Average(self.begin, self.t - self.start)

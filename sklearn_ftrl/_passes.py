@@ -33,21 +33,23 @@ class Passes:
     """Passes of learners over their rows, judged after each, until there is no gain.
 
     The estimator's learner and copies of it learn a batch each. ``judge``, if there is one, is a
-    function of the learners; ``best`` is then the first of them after the best pass. The first
-    passes are ``plain`` where nobody looks at their means. The rate of "auto" ``rises`` where
-    a judge chooses the number of passes, or has chosen it.
+    function of the learners; ``best`` is then the first of them after the best pass. The rate of
+    "auto" rises where a judge chooses the number of passes, or has chosen that of a refit.
     """
 
-    def __init__(self, estimator, batches, judge, random_state, max_iter, tol, *, rises, plain=0):
+    def __init__(self, estimator, batches, judge, random_state, max_iter, tol, is_refit=False):
         learner = estimator._learner
         self.judge, self.random_state = judge, random_state
-        self.max_iter, self.tol, self.plain = max_iter, tol, plain
+        self.max_iter, self.tol = max_iter, tol
+        # Nobody looks at the means of a refit's first passes, but callbacks.
+        self.plain = max_iter - 1 if is_refit and not estimator._calls_back() else 0
         self.parts = [
             (learner.copy() if k else learner, learner.in_units(batch))
             for k, batch in enumerate(batches)
         ]
         self.average, self.is_only = estimator.average, estimator.max_iter == 1
-        rises = rises and estimator.learning_rate == "auto" and self.average and not self.is_only
+        rises = (judge is not None or is_refit) and estimator.learning_rate == "auto"
+        rises = rises and self.average and not self.is_only
         self.rate = learner.numbers.rate if rises else None
         self.longer = LONGER if rises and len(batches) > 1 else 1.0
         self.shuffle, self.patience = estimator.shuffle, estimator.n_iter_no_change
@@ -78,7 +80,7 @@ class Passes:
                 (learner, batch._replace(order=self.random_state.permutation(batch.order)))
                 for learner, batch in self.parts
             ]
-        total = sum([self._learn(k) for k in range(len(self.parts))])
+        total = sum(self._learn(k) for k in range(len(self.parts)))
         self.loss_curve.append(total / self.weight)
         self.n_iter += 1
 

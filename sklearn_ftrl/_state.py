@@ -38,6 +38,13 @@ def zeros(shape, dtype):
     return numbers[aligned : aligned + size].reshape(shape)
 
 
+def copied(state):
+    """Return a copy that begins with a cache line too."""
+    copy = zeros(state.shape, state.dtype)
+    copy[:] = state
+    return copy
+
+
 def widened(state):
     """Return a copy with room for the mean of a pass, which may begin at any step."""
     n_features, _, n_outputs = state.shape
@@ -97,7 +104,7 @@ def with_kept_weights(state, alpha, prox, new_alpha, new_prox):
         new_prox.power,
     ):
         return state
-    state = state.copy()
+    state = copied(state)
     with np.errstate(over="ignore"):
         largest = change_curvature(state, alpha, prox, new_alpha, new_prox)
     if largest == np.inf:
@@ -168,7 +175,7 @@ def scaled(sums, features, factor, prox):
 
 def merged(start, sums, alpha, prox, is_intercept=False):
     """Return the state of all parts; what no part has moved stays as it is at the start."""
-    state = start.copy()
+    state = copied(start)
     merge_sums(state, *sums, alpha, prox, is_intercept)
     return state
 

@@ -642,9 +642,25 @@ def test_what_partitions_are_made_of_is_loaded_once(client, tmp_path):
     assert (tmp_path / "loads").read_text(encoding="utf-8") == "once "
 
 
-@pytest.mark.parametrize("form", [sparse.csr_array, sparse.csr_matrix])
-def test_dask_knows_how_large_sparse_rows_are(form):
-    X = form(rows(0)[0])
+@pytest.mark.parametrize("kind", ["sparse array", "DataFrame"])
+def test_partitions_that_are_persisted_are_taken_where_they_are(client, kind):
+    if kind == "DataFrame":
+        dd = pytest.importorskip("dask.dataframe")
+        X = dd.from_pandas(pd.DataFrame(np.ones((8, 3))), npartitions=4)
+    else:
+        X = da.ones((8, 3), chunks=(2, 3)).map_blocks(sparse.csr_array)
+    X = X.persist()
+    distributed.wait(X)
+    y = da.zeros(8, chunks=2)
+    parts = Job(DaskFtrlClassifier(client=client), X, y, None).start(dask.delayed(tuple))
+    holders = client.who_has(parts)
+    expected = client.who_has(X)
+    placed = [expected[key] for key in sorted(expected)]
+    assert [holders[part.key] for part in parts] == placed
+
+
+def test_dask_knows_how_large_sparse_rows_are():
+    X = sparse.csr_array(rows(0)[0])
     arrays = X.data.nbytes + X.indices.nbytes + X.indptr.nbytes
     assert arrays <= dask.sizeof.sizeof(X) < arrays + 1000
 

@@ -5,6 +5,7 @@ import pytest
 from oracle import random_rows, random_targets
 from scipy import sparse
 
+from sklearn_ftrl import _kernel, _learner, _state
 from sklearn_ftrl._kernel import CLASSIFIER_LOSSES, Loss, Prox
 from sklearn_ftrl._learner import Learner, Numbers
 from sklearn_ftrl._rows import batch
@@ -55,6 +56,31 @@ def test_another_rate_keeps_weights_and_intercepts(dtype, rtol):
     np.testing.assert_allclose(model.weights(), weights, rtol=rtol)
     np.testing.assert_allclose(model.intercepts(), intercepts, rtol=1e-12)
     assert model.alpha == model.numbers.rate == 2.0
+
+
+@pytest.mark.parametrize("averages", [False, True])
+def test_ctrl_c_while_the_rate_changes_leaves_the_weights(averages, monkeypatch):
+    model, rows = learner()
+    if averages:
+        model = model.averaging()
+        model.learn(rows)
+    weights, intercepts = model.weights(), model.intercepts()
+    calls, change = [], _kernel.change_curvature
+
+    def interrupted(state, *args):
+        largest = change(state, *args)
+        if state.shape[0] > 1:  # the intercept's is not changed in place
+            calls.append(1)
+            raise KeyboardInterrupt  # when the kernel returns
+        return largest
+
+    monkeypatch.setattr(_learner, "change_curvature", interrupted)
+    monkeypatch.setattr(_state, "change_curvature", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        model.set_rate(2.0)
+    assert calls
+    np.testing.assert_allclose(model.weights(), weights, rtol=1e-12)
+    np.testing.assert_allclose(model.intercepts(), intercepts, rtol=1e-12)
 
 
 def test_evidence_below_l1_is_kept_where_the_rate_changes():

@@ -1,5 +1,7 @@
 """Passes over the rows: their order, who judges and who watches them, when they end."""
 
+import copy
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -750,6 +752,13 @@ def test_a_fit_of_auto_leaves_the_rate_that_a_stream_starts_with():
     model = FtrlClassifier(random_state=0).fit(X, y)
     stream = FtrlClassifier().partial_fit(X, y, classes=[0, 1])
     assert model.learning_rate_ == stream.learning_rate_
+
+
+def test_a_fit_of_a_shallow_copy_leaves_the_model_as_it_was():
+    model = FtrlClassifier(random_state=0, warm_start=True).fit(random_rows(), random_targets())
+    before = model.coef_
+    copy.copy(model).fit(random_rows(), random_targets())
+    np.testing.assert_array_equal(model.coef_, before)
 
 
 @pytest.mark.parametrize("units", [1.0, 1e3])
