@@ -119,7 +119,7 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
           model can go on learning.
         - False: the weights after the last row, as Keras and vw.
     max_iter : int, default=12
-        1 or more: the largest number of epochs of ``fit``. ``partial_fit`` makes one epoch.
+        1 or more: the largest number of epochs of ``fit`` before it retrains.
     tol : float or None, default=1e-3
         0 or more: a gain is a loss that is lower by more than ``tol`` times the first epoch's
         loss. It is the loss of the validation rows, or else of the rows learned. None: ``fit``
@@ -134,8 +134,8 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
           retrains on all rows, for ``best_iter_`` epochs.
         - "auto", more than 5,000 rows: as True.
         - "auto", 20 to 5,000 rows: two-fold validation. Each half of the rows trains a model
-          validated on the other half. ``fit`` retrains on all rows for as many epochs, or
-          1.25 times as many where the rate of "auto" rises (see Notes).
+          validated on the other half. ``fit`` retrains on all rows for ``best_iter_`` epochs, or
+          1.25 times as many, rounded down, where the rate of "auto" rises (see Notes).
         - "auto", fewer rows, or ``max_iter=1``, or ``tol=None``: as False.
         - "auto" with ``shuffle=False``, ``scoring`` or ``warm_start=True``: as True for more
           than 200 rows, else as False.
@@ -199,7 +199,7 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
     n_iter_ : int
         Epochs of the last call, without those of the retraining. 1 in ``partial_fit``.
     best_iter_ : int
-        The last epoch of ``fit`` with a gain, see ``tol``; that of the retraining may be more.
+        The last epoch of ``fit`` with a gain, see ``tol``. The retraining may make more.
     loss_curve_ : list of float
         The weighted mean loss of each of the ``n_iter_`` epochs. The loss of a row is that just
         before the row is learned.
@@ -207,9 +207,9 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
         The loss of the validation rows after each epoch of ``fit``, or their score if
         ``scoring`` is given. Empty without validation rows.
     progressive_loss_ : float
-        The first of ``loss_curve_``: each row is predicted, then learned. For new rows it is
-        the loss in service, if their labels are known at once. If labels come later, it is too
-        low: use `model_selection.progressive_val_score`.
+        The first of ``loss_curve_``: each row is predicted, then learned. Of new rows in
+        ``partial_fit`` it is the loss in service, if labels are known at once. If they come
+        later, it is too low: use `model_selection.progressive_val_score`.
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -237,11 +237,12 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
     - With a ``learning_rate_power`` of -p, ``beta_`` is taken to the power 2p, and
       ``learning_rate_`` is multiplied by (rms(x) * mean(sample weight))^(2p - 1).
 
-    ``fit`` takes the numbers from all rows. With validation rows and ``average=True``, its epochs
-    have 0.4, 0.6, 0.8 ... 2.6, 2.6 ... times the rate; else all have the rate. ``partial_fit``
-    takes them from the first rows of a stream, until 100 rows that are not empty have come, or
-    1,000 rows. Until then each call learns these rows anew, with the numbers of all of them. They
-    are pickled with the model. Then ``beta_`` is kept.
+    ``fit`` takes the numbers from all rows. With ``learning_rate="auto"``, ``average=True``,
+    validation rows and more than one epoch, epoch k has 0.2 (k + 1) times the rate, at most
+    2.6 times; else all epochs have the rate. ``partial_fit`` takes them from the first rows of
+    a stream, until 100 rows that are not empty have come, or 1,000. Until then each call
+    learns these rows anew, with the numbers of all of them; they are pickled with the model.
+    Then ``beta_`` is kept.
 
     **The rate of a stream**: ``learning_rate_`` follows the rows of ``partial_fit``. At t = 1000,
     2000, 4000 and so on it is multiplied by b. The coefficients are multiplied by b too; the
