@@ -238,11 +238,10 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
       ``learning_rate_`` is multiplied by (rms(x) * mean(sample weight))^(2p - 1).
 
     ``fit`` takes the numbers from all rows. With ``learning_rate="auto"``, ``average=True``,
-    validation rows and more than one epoch, epoch k has 0.2 (k + 1) times the rate, at most
-    2.6 times; else all epochs have the rate. ``partial_fit`` takes them from the first rows of
-    a stream, until 100 rows that are not empty have come, or 1,000. Until then each call
-    learns these rows anew, with the numbers of all of them; they are pickled with the model.
-    Then ``beta_`` is kept.
+    validation rows and more than one epoch, epoch k has 0.2 (k + 1) times the rate, at most 2.6
+    times; else all epochs have the rate. ``partial_fit`` takes them from the first rows of a
+    stream, until 100 rows that are not empty, or 1,000, have come. Until then each call learns
+    them anew, with the numbers of all; they are pickled with the model. Then ``beta_`` stays.
 
     **The rate of a stream**: ``learning_rate_`` follows the rows of ``partial_fit``. At t = 1000,
     2000, 4000 and so on it is multiplied by b. The coefficients are multiplied by b too; the

@@ -207,12 +207,12 @@ class FtrlRegressor(RegressorMixin, BaseFtrl):
       intercept starts at log(mean(y)).
 
     ``fit`` takes the numbers from all rows. With ``learning_rate="auto"``, ``average=True``,
-    validation rows and more than one epoch, epoch k has 0.2 (k + 1) times the rate, at most
-    2.6 times; else all epochs have the rate. ``partial_fit`` takes them from the first rows of
-    a stream, until 100 rows that are not empty have come, or 1,000. Until then each call
-    learns these rows anew, with the numbers of all of them; they are pickled with the model.
-    Then ``beta_`` is kept. ``learning_rate_`` then follows the rows: see the notes of
-    `FtrlClassifier` on the rate of a stream.
+    validation rows and more than one epoch, epoch k has 0.2 (k + 1) times the rate, at most 2.6
+    times; else all epochs have the rate. ``partial_fit`` takes them from the first rows of a
+    stream, until 100 rows that are not empty, or 1,000, have come. Until then each call learns
+    them anew, with the numbers of all; they are pickled with the model. Then ``beta_`` stays.
+    ``learning_rate_`` then follows the rows: see the notes of `FtrlClassifier` on the rate of a
+    stream.
 
     The notes of `FtrlClassifier` on columns of other sizes, on float32, on Keras and vw
     hold here too. vw does not halve the squared error: for its numbers, pass
