@@ -201,10 +201,14 @@ def _columns(rows, order, n_features, centered, only=None):
     data, features = _numbers(rows, order, only)
     if only is not None:
         distinct, at = only, np.searchsorted(only, features)
-    elif features.size < n_features:  # spare a look at all features
+    elif 8 * features.size < n_features:  # spare a look at all features
         distinct, at = np.unique(features, return_inverse=True)
-    else:
-        distinct, at = np.arange(n_features), features
+    else:  # spare a sort
+        occurs, place = np.zeros(n_features, bool), np.empty(n_features, np.intp)
+        occurs[features] = True
+        distinct = np.flatnonzero(occurs)
+        place[distinct] = np.arange(distinct.size)
+        at = place[features]
     counts = np.bincount(at, minlength=distinct.size)
     centers = np.zeros(distinct.size)
     sizes = np.sqrt(np.bincount(at, data**2, distinct.size) / counts)
@@ -215,9 +219,11 @@ def _columns(rows, order, n_features, centered, only=None):
         often = varies & (2 * counts > order.size)
         centers[often], sizes[often] = means[often], about[often]
     there = np.isfinite(sizes) & (sizes > 0.0)
-    means = np.bincount(at, data, distinct.size) / counts
-    about = np.sqrt(np.bincount(at, (data - means[at]) ** 2, distinct.size) / counts)
-    constant = (counts == order.size) & (about <= 1e-9 * np.abs(means))
+    constant = counts == order.size
+    if constant.any():
+        means = np.bincount(at, data, distinct.size) / counts
+        about = np.sqrt(np.bincount(at, (data - means[at]) ** 2, distinct.size) / counts)
+        constant &= about <= 1e-9 * np.abs(means)
     return tuple(a[there] for a in (distinct, counts, centers, sizes, constant))
 
 
