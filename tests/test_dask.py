@@ -642,21 +642,32 @@ def test_what_partitions_are_made_of_is_loaded_once(client, tmp_path):
     assert (tmp_path / "loads").read_text(encoding="utf-8") == "once "
 
 
-@pytest.mark.parametrize("kind", ["sparse array", "DataFrame"])
-def test_partitions_that_are_persisted_are_taken_where_they_are(client, kind):
-    if kind == "DataFrame":
-        dd = pytest.importorskip("dask.dataframe")
-        X = dd.from_pandas(pd.DataFrame(np.ones((8, 3))), npartitions=4)
-    else:
-        X = da.ones((8, 3), chunks=(2, 3)).map_blocks(sparse.csr_array)
-    X = X.persist()
+def workers_asked_for(client, X, y, monkeypatch):
+    """Return the workers that partitions are bound to, in the order in which they are sent."""
+    asked, compute = [], client.compute
+
+    def recorded(tasks, workers=None, **options):
+        asked.extend([tuple(workers)] if workers else [None] * len(tasks))
+        return compute(tasks, workers=workers, **options)
+
+    monkeypatch.setattr(client, "compute", recorded)
+    Job(DaskFtrlClassifier(client=client), X, y, None).start(dask.delayed(tuple))
+    return asked
+
+
+def test_partitions_of_an_array_in_memory_are_taken_where_they_are(client, monkeypatch):
+    X = da.ones((8, 3), chunks=(2, 3)).map_blocks(sparse.csr_array).persist()
     distributed.wait(X)
-    y = da.zeros(8, chunks=2)
-    parts = Job(DaskFtrlClassifier(client=client), X, y, None).start(dask.delayed(tuple))
-    holders = client.who_has(parts)
-    expected = client.who_has(X)
-    placed = [expected[key] for key in sorted(expected)]
-    assert [holders[part.key] for part in parts] == placed
+    held = client.who_has(X)
+    asked = workers_asked_for(client, X, da.zeros(8, chunks=2), monkeypatch)
+    assert asked == [held[key] for key in sorted(held)]
+
+
+def test_partitions_of_a_data_frame_in_memory_are_bound_to_no_worker(client, monkeypatch):
+    dd = pytest.importorskip("dask.dataframe")
+    X = dd.from_pandas(pd.DataFrame(np.ones((8, 3))), npartitions=4).persist()
+    distributed.wait(X)
+    assert workers_asked_for(client, X, da.zeros(8, chunks=2), monkeypatch) == [None] * 4
 
 
 def test_dask_knows_how_large_sparse_rows_are():
