@@ -8,6 +8,7 @@ from . import _follow, _passes, _rows
 from ._auto import enough
 from ._learner import Learner
 from ._parameters import ParametrizedFtrl
+from ._team import Team
 from ._weights import Weights
 
 try:
@@ -170,7 +171,7 @@ class BaseFtrl(CallbackSupportMixin, ParametrizedFtrl):
             best = passes.best
         finally:  # after an error or Ctrl-C, the mean of the steps of the last pass
             self._learner = best or passes.learner.learned()
-            passes.parts = []  # their memory is for the refit
+            passes.parts, passes.team = [], None  # their memory is for the refit
         return stopped
 
     def _refit(self, batch, n_iter, random_state, task, told, start):
@@ -206,10 +207,11 @@ class BaseFtrl(CallbackSupportMixin, ParametrizedFtrl):
             batch = batch._replace(order=np.arange(batch.weights.size))
         if batch.order.size:
             learner, batch = self._learner, self._learner.in_stream(batch)
+            team = Team(self._n_threads())
             if self.learning_rate == "auto":
-                total = _follow.learn(learner, batch, self._n_threads())
+                total = _follow.learn(learner, batch, team)
             else:
-                total = learner.learn(batch, raws, self._n_threads())
+                total = learner.learn(batch, raws, team)
             loss = total / (batch.weights[batch.order].sum() or 1.0)
             self.n_iter_, self.loss_curve_, self.progressive_loss_ = 1, [loss], loss
             for name in ["best_iter_", "validation_curve_"]:  # of a fit before

@@ -13,7 +13,7 @@ STEP, RANGE = (0.5, 2.0), (0.125, 8.0)  # of one change, and of all together
 AT_ONCE = 16.0  # rows of a call: in smaller ones a large rate follows what changes
 
 
-def learn(learner, batch, n_threads=1):
+def learn(learner, batch, team=None):
     """Make one pass in this order, cut where the rate is set anew; return the sum of losses."""
     size, start, total = batch.order.size, 0, 0.0
     while start < size:
@@ -23,7 +23,7 @@ def learn(learner, batch, n_threads=1):
             part = batch._replace(order=batch.order[start : start + mark - learner.t])
         if learner.t:
             _judge(learner, part, mark // (2 * FIRST) | 1)  # odd: rows may alternate
-        total += learner.learn(part, n_threads=n_threads)
+        total += learner.learn(part, team=team)
         if learner.t == mark:
             _set_rate(learner)
         start += part.order.size

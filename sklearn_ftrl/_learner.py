@@ -1,6 +1,5 @@
 """A linear model that learns: z and root n, what turns them into weights, rows learned."""
 
-import copy
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,14 +15,11 @@ from ._kernel import (
     change_curvature,
     learn_few,
     learn_many,
-    merge_parts,
 )
+from ._team import Team
 from ._units import STANDS_OUT, features_of, sizes_of
 from ._weights import finite, loss_of, product
 
-# A running kernel does not hear Ctrl-C: weights learned between two looks, about 0.1 s.
-BLOCK = 2**23
-MERGE_COST = 4  # weights learned in the time in which one is merged
 NOTHING = _state.read_only(np.empty(0))  # in the place of targets and weights
 
 
@@ -224,7 +220,7 @@ class Learner:
             raise ValueError("learning_rate returned a rate that is not finite or not above 0.")
         return rates
 
-    def learn(self, batch, raws=None, n_threads=1):
+    def learn(self, batch, raws=None, team=None):
         """Make one pass in this order; return the weighted sum of the losses before learning.
 
         With ``raws``, for the raw predictions before learning, rows are learned one by one and
@@ -232,9 +228,10 @@ class Learner:
         """
         rows, order, _, weights = batch
         row_cost = self.state.shape[2] * (1 + rows.data.size // (rows.indptr.size - 1))
-        n_threads = self._n_parts(n_threads, row_cost * order.size) if raws is None else 1
-        parts, stacks = ([self], None) if n_threads == 1 else self._parts(n_threads)
-        step, total = max(1, n_threads * self._block(n_threads) // row_cost), 0.0
+        team = Team() if team is None or raws is not None else team
+        n_threads = team.size(self, row_cost * order.size)
+        parts = team.members(self, n_threads)
+        step, total = max(1, n_threads * team.block(self, n_threads) // row_cost), 0.0
         for start in range(0, order.size, step):
             block = order[start : start + step]
             rates = self.rates(block.size if raws is None else np.count_nonzero(weights[block]))
@@ -259,8 +256,8 @@ class Learner:
             finally:  # Ctrl-C is raised when the rows are learned
                 if done:
                     n_learned = learned.sum()
-                    if stacks is not None:
-                        self._merge(stacks, rates[-1], learned[:, 0])
+                    if n_threads > 1:
+                        team.merge(self, rates[-1], self._average(), learned[:, 0])
                     self.t += int(n_learned)
                     self.alpha = rates[min(n_learned, rates.size - 1)]
                     for part in parts:
@@ -273,48 +270,9 @@ class Learner:
                         "for the state. Lower learning_rate, raise beta, or scale X and y. The "
                         "model keeps what it has learned: t_ counts the rows."
                     )
+        if n_threads > 1:
+            team.rest(self)
         return total
-
-    def _n_parts(self, most, work):
-        """Return in how many parts so many weights may be learned at the same time.
-
-        A thread has work of its own for some milliseconds, and to merge a part's weights takes
-        far less time than to learn them. So it follows from sizes alone.
-        """
-        block = min(work, most * self._block(most))
-        if block < most * MERGE_COST * self.state.shape[0] * self.state.shape[2]:
-            return 1
-        return _threads.how_many(most, work)
-
-    def _block(self, n_threads):
-        """Return the weights that a thread learns between two looks; threads are merged there."""
-        if n_threads == 1:
-            return BLOCK
-        to_merge = MERGE_COST * self.state.shape[0] * self.state.shape[2]
-        return max(BLOCK, min(8 * to_merge, 4 * BLOCK))
-
-    def _parts(self, n_parts):
-        """Return copies of this model that learn apart, and their states as one array each."""
-        stacks = []
-        for state in (self.state, self.intercept_state):
-            stacks.append(_state.zeros((n_parts, *state.shape), state.dtype))
-            _threads.in_threads(np.copyto, [(part, state) for part in stacks[-1]])
-        parts = [copy.copy(self) for _ in range(n_parts)]
-        for part, *states in zip(parts, *stacks, strict=True):
-            part.state, part.intercept_state = states
-        return parts, stacks
-
-    def _merge(self, stacks, alpha, steps):
-        """Merge parts that have made so many steps, and let them go on from the result."""
-        states, intercepts = stacks
-        numbers, average, n_features = self.numbers, self._average(), self.state.shape[0]
-        calls = [
-            (self.state, states, a, b, alpha, numbers.prox, average, steps, False)
-            for a, b in _threads.split(n_features, len(steps))
-        ]
-        _threads.in_threads(merge_parts, calls)
-        prox = numbers.intercept_prox
-        merge_parts(self.intercept_state, intercepts, 0, 1, alpha, prox, average, steps, True)
 
     def _pass(self, batch, loss, rates, raws, learned):
         """Call the kernel."""
@@ -502,10 +460,10 @@ class Averaging(Learner):
     start: int  # rows learned before: steps are counted from here, as float32 may count them
     begin: int
 
-    def learn(self, batch, raws=None, n_threads=1):
+    def learn(self, batch, raws=None, team=None):
         """Make one pass, over which the mean is; return the sum of losses."""
         self.begin = self.t - self.start
-        return super().learn(batch, n_threads=n_threads)
+        return super().learn(batch, team=team)
 
     def set_rate(self, rate):
         """Set the learning rate; the weights stay. The state is this model's own, and large."""

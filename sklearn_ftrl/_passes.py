@@ -12,6 +12,7 @@ from sklearn.metrics import check_scoring
 from sklearn.model_selection import train_test_split
 from sklearn.utils import _safe_indexing, column_or_1d
 
+from ._team import Team
 from ._units import extreme_sizes
 from ._weights import loss_of
 
@@ -54,7 +55,7 @@ class Passes:
         self.longer = LONGER if rises and len(batches) > 1 else 1.0
         self.shuffle, self.patience = estimator.shuffle, estimator.n_iter_no_change
         self.sign = -1 if estimator.scoring else 1
-        self.n_threads, self.verbose = estimator._n_threads(), estimator.verbose
+        self.team, self.verbose = Team(estimator._n_threads()), estimator.verbose
         self.weight = sum(batch.weights[batch.order].sum() for batch in batches)
         self.loss_curve, self.validation_curve = [], []
         self.n_iter = self.best_iter = 0
@@ -113,7 +114,7 @@ class Passes:
             if averages and some is batches[-1]:
                 learner = learner.averaging()
                 self.parts[k] = learner, batch
-            total += learner.learn(some, n_threads=self.n_threads)
+            total += learner.learn(some, team=self.team)
         return total
 
     def warn_of_nothing_learned(self, estimator, batches):

@@ -19,7 +19,7 @@ from oracle import (
 )
 from sklearn.base import clone
 
-from sklearn_ftrl import FtrlClassifier, FtrlRegressor, _learner, merge
+from sklearn_ftrl import FtrlClassifier, FtrlRegressor, _learner, _team, merge
 from sklearn_ftrl._kernel import CLASSIFIER_LOSSES, REGRESSOR_LOSSES
 from sklearn_ftrl._learner import Learner
 from sklearn_ftrl._rows import batch
@@ -204,7 +204,7 @@ def test_blocks_of_the_kernel_have_the_mean_of_one_call(n_classes, size, monkeyp
     params = {"max_iter": 2, "l1": 0.1, **EACH, **NUMBERS}
     whole = FtrlClassifier(**params).fit(X, y)
     n_outputs = n_classes if n_classes > 2 else 1
-    monkeypatch.setattr(_learner, "BLOCK", size * n_outputs * (1 + X.nnz // 60))
+    monkeypatch.setattr(_team, "BLOCK", size * n_outputs * (1 + X.nnz // 60))
     assert_same_bits(whole, FtrlClassifier(**params).fit(X, y))
 
 
@@ -449,7 +449,7 @@ def test_an_interrupt_leaves_the_mean_over_the_steps_of_the_broken_epoch(
         return result
 
     monkeypatch.setattr(_learner, name, interrupted)
-    monkeypatch.setattr(_learner, "BLOCK", 10 * n_outputs * (1 + X.nnz // 60))
+    monkeypatch.setattr(_team, "BLOCK", 10 * n_outputs * (1 + X.nnz // 60))
     with pytest.raises(KeyboardInterrupt):
         model.fit(X, y)
     monkeypatch.undo()

@@ -24,7 +24,7 @@ from scipy import sparse
 from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
 
-from sklearn_ftrl import FtrlClassifier, FtrlRegressor, _learner
+from sklearn_ftrl import FtrlClassifier, FtrlRegressor, _learner, _team
 
 # How rows are learned
 
@@ -46,7 +46,7 @@ def test_blocks_of_the_kernel_equal_one_call(kind, monkeypatch):
     estimator, y = kind
     X = random_rows()
     whole = estimator(**ONE_EPOCH).fit(X, y)
-    monkeypatch.setattr(_learner, "BLOCK", 30)
+    monkeypatch.setattr(_team, "BLOCK", 30)
     assert_same_bits(whole, estimator(**ONE_EPOCH).fit(X, y))
 
 
@@ -234,7 +234,7 @@ def test_a_schedule_gives_each_step_its_rate(kind, monkeypatch):
     X = random_rows()
     rate = functools.partial(halving, every=7)
     whole = estimator(learning_rate=rate, beta=1.0, **ONE_EPOCH).fit(X, y)
-    monkeypatch.setattr(_learner, "BLOCK", 30)
+    monkeypatch.setattr(_team, "BLOCK", 30)
     blocks = estimator(learning_rate=rate, beta=1.0, **ONE_EPOCH).fit(X, y)
     chunks = estimator(learning_rate=rate, beta=1.0)
     for start in range(0, 60, 11):
@@ -414,7 +414,7 @@ def test_an_interrupted_fit_leaves_the_rows_of_whole_blocks(kind, comes, monkeyp
         return result
 
     monkeypatch.setattr(_learner, name, interrupted)
-    monkeypatch.setattr(_learner, "BLOCK", 10 * n_outputs * (1 + X.nnz // 60))
+    monkeypatch.setattr(_team, "BLOCK", 10 * n_outputs * (1 + X.nnz // 60))
     params = {"learning_rate": lambda t: 1 / np.sqrt(1.0 + t), "beta": 1.0}
     model = estimator(**params, **ONE_EPOCH)
     with pytest.raises(KeyboardInterrupt):

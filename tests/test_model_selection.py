@@ -33,7 +33,7 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, Normalizer, StandardScaler
 
-from sklearn_ftrl import FtrlClassifier, FtrlRegressor, _learner, _threads
+from sklearn_ftrl import FtrlClassifier, FtrlRegressor, _learner, _team, _threads
 from sklearn_ftrl._kernel import REGRESSOR_LOSSES
 from sklearn_ftrl.model_selection import (
     ProgressiveValidationDisplay,
@@ -237,7 +237,7 @@ def test_auto_learns_row_by_row_through_partial_fit():
 def test_blocks_of_the_kernel_change_no_bit(learning_rate, monkeypatch):
     model = classifier(learning_rate=learning_rate)
     whole = progressive_val_predict(model, X, Y, sample_weight=WEIGHTS, batch_size=1)
-    monkeypatch.setattr(_learner, "BLOCK", 30)
+    monkeypatch.setattr(_team, "BLOCK", 30)
     parts = progressive_val_predict(model, X, Y, sample_weight=WEIGHTS, batch_size=1)
     np.testing.assert_array_equal(whole, parts)
 

@@ -14,7 +14,16 @@ from scipy import sparse
 from sklearn.feature_extraction import FeatureHasher
 from sklearn.metrics import log_loss
 
-from sklearn_ftrl import FtrlClassifier, FtrlRegressor, _learner, _state, _threads, merge
+from sklearn_ftrl import (
+    FtrlClassifier,
+    FtrlRegressor,
+    _learner,
+    _rows,
+    _state,
+    _team,
+    _threads,
+    merge,
+)
 from sklearn_ftrl.datasets import make_click_log
 
 
@@ -22,7 +31,7 @@ from sklearn_ftrl.datasets import make_click_log
 def eager(monkeypatch):
     """Give a thread even the smallest work; return the parts that kernels were called with."""
     monkeypatch.setattr(_threads, "WORK_OF_A_THREAD", 1)
-    monkeypatch.setattr(_learner, "MERGE_COST", 0)
+    monkeypatch.setattr(_team, "MERGE_COST", 0)
     parts = []
     for name in ["learn_few", "learn_many"]:
         kernel = getattr(_learner, name)
@@ -85,7 +94,7 @@ def test_the_same_n_jobs_gives_the_same_bits(n_classes, average):
 @pytest.mark.parametrize("block", [10**9, 100])
 def test_the_mean_of_an_epoch_is_over_the_steps_of_all_parts(n_classes, block, monkeypatch):
     # Parts whose steps are small: merged weights are their mean, and so is the mean's sum.
-    monkeypatch.setattr(_learner, "BLOCK", block)
+    monkeypatch.setattr(_team, "BLOCK", block)
     X, y = random_rows(), random_targets(n_classes=n_classes)
     params = {"learning_rate": 0.5, "beta": 1.0, "shuffle": False, "tol": None, "max_iter": 2}
     model = FtrlClassifier(n_jobs=2, **params)
@@ -113,6 +122,62 @@ def test_the_mean_of_an_epoch_is_over_the_steps_of_all_parts(n_classes, block, m
     np.testing.assert_allclose(model.coef_, expected, rtol=1e-10, atol=1e-14)
 
 
+def learner_of(X, y, average):
+    """Return a learner of these rows, and the rows."""
+    estimator = FtrlClassifier(**NUMBERS).partial_fit(X, y, classes=np.unique(y))
+    learner = estimator._learner.averaging() if average else estimator._learner
+    return learner, _rows.batch(sparse.csr_array(X), y.astype(float), np.ones(y.size))
+
+
+def nothing(learner, batch, team):
+    pass
+
+
+def a_new_rate(learner, batch, team):
+    learner.set_rate(0.5 * learner.alpha)
+
+
+def rows_learned_alone(learner, batch, team):
+    learner.learn(batch._replace(order=batch.order[:7]))
+
+
+def a_refused_row(learner, batch, team):
+    data = batch.rows.data.copy()
+    data[-1] = 1e300
+    bad = batch._replace(rows=batch.rows._replace(data=data))
+    with pytest.raises(ValueError, match="not finite"):
+        learner.learn(bad, team=team)
+
+
+@pytest.mark.parametrize("between", [nothing, a_new_rate, rows_learned_alone, a_refused_row])
+@pytest.mark.parametrize("average", [True, False])
+@pytest.mark.parametrize("n_classes", [2, 5])
+def test_a_team_that_is_kept_learns_as_a_new_one(n_classes, average, between):
+    X, y = random_rows(), random_targets(n_classes=n_classes)
+    states = []
+    for kept in (True, False):
+        learner, batch = learner_of(X, y, average)
+        team = _team.Team(2)
+        for _ in range(3):
+            learner.learn(batch, team=team)
+            between(learner, batch, team)
+            team = team if kept else _team.Team(2)
+        states.append(learner.learned())
+    for name in ["state", "intercept_state", "t"]:
+        np.testing.assert_array_equal(*(getattr(state, name) for state in states))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("n_classes", [2, 5])
+def test_threads_write_to_no_cache_line_of_another(n_classes, dtype):
+    X, y = random_rows().astype(dtype), random_targets(n_classes=n_classes)
+    learner, _ = learner_of(X, y, False)
+    one, other = _team.Team(2).members(learner, 2)
+    for name in ["state", "intercept_state"]:
+        end = getattr(one, name).ctypes.data + getattr(one, name).nbytes
+        assert getattr(other, name).ctypes.data // 64 > (end - 1) // 64
+
+
 @pytest.mark.compiled
 def test_threads_learn_as_well_as_one():
     log = make_click_log(30_000, base_rate=0.2, random_state=0)
@@ -131,7 +196,7 @@ def log_rows(log):
 
 
 def test_a_state_that_is_large_against_the_rows_is_learned_by_one_thread(eager, monkeypatch):
-    monkeypatch.setattr(_learner, "MERGE_COST", 4)
+    monkeypatch.setattr(_team, "MERGE_COST", 4)
     X = sparse.csr_array((np.ones(60), np.arange(60), np.arange(61)), shape=(60, 1000))
     FtrlClassifier(n_jobs=2, **ONE).fit(X, random_targets())
     assert [part.size for part in eager] == [60]
@@ -165,7 +230,7 @@ def test_a_schedule_gives_each_thread_its_own_steps():
 
 @pytest.mark.parametrize(("n_jobs", "learned"), [(1, 45), (2, 30)])
 def test_a_row_that_is_not_finite_drops_the_block_of_threads(n_jobs, learned, monkeypatch):
-    monkeypatch.setattr(_learner, "BLOCK", 30)  # weights a thread: 15 rows
+    monkeypatch.setattr(_team, "BLOCK", 30)  # weights a thread: 15 rows
     X, y = np.ones((60, 1)), random_targets()
     X[45] = 1e308
     model = FtrlClassifier(learning_rate=50.0, beta=1.0, n_jobs=n_jobs, **ONE)
