@@ -5,6 +5,7 @@ function. That returns a function in turn, which predicts the test rows and is n
 """
 
 import os
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -87,25 +88,34 @@ def _part(start, n_rows):
 
 def ftrl(log, pairs, in_threads=True):
     """Hash with ColumnHasher, learn with FtrlClassifier: at the same time, or one by one."""
-    hasher = ColumnHasher(2**BITS, interactions=pairs, n_jobs=-1 if in_threads else None)
+    hasher = ColumnHasher(2**BITS, interactions=pairs)
 
     def run():
         model = FtrlClassifier(**FTRL)
-        rows = ((hasher.transform(ids), clicked) for ids, clicked in log.batches(dictionaries=True))
-        for X, clicked in ahead(rows) if in_threads else rows:
+        batches = log.batches(dictionaries=True)
+        if in_threads:
+            rows = ahead(hasher.transform, batches)
+        else:
+            rows = ((hasher.transform(ids), clicked) for ids, clicked in batches)
+        for X, clicked in rows:
             model.partial_fit(X, clicked, classes=[0, 1])
         return lambda: model.predict_proba(hasher.transform(log.test))[:, 1]
 
     return run
 
 
-def ahead(batches):
-    """Yield batches, while a thread prepares the next one."""
-    with ThreadPoolExecutor(1) as thread:
-        coming = thread.submit(next, batches, None)
-        while (batch := coming.result()) is not None:
-            coming = thread.submit(next, batches, None)
-            yield batch
+def ahead(transform, batches):
+    """Yield batches transformed, a thread a core, while the ones before are learned."""
+    n_threads = os.cpu_count()
+    coming = deque()
+    with ThreadPoolExecutor(n_threads) as threads:
+        for ids, clicked in batches:
+            coming.append((threads.submit(transform, ids), clicked))
+            if len(coming) > n_threads:
+                rows, learned = coming.popleft()
+                yield rows.result(), learned
+        for rows, clicked in coming:
+            yield rows.result(), clicked
 
 
 def sgd(log, pairs):

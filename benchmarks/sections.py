@@ -215,8 +215,9 @@ def pipeline(quick, repeats):
         f"have 2^{pipelines.BITS} features; those of FTRL have the same parameters, and "
         "SGDClassifier a constant rate of 0.01.",
         "All read batches with pyarrow, which may use every core; ours as dictionaries. Ours "
-        "hashes in a thread a core and a batch ahead, or in one thread. vw's text is written in "
-        "bulk, and it parses in a second thread; datatable has a thread a core.",
+        "hashes a batch in a thread a core while it learns the batch before, or all is done in one "
+        "thread. vw's text is written in bulk, and it parses in a second thread; datatable has a "
+        "thread a core.",
     )
     header = ["contestant", "columns", "1000 rows/s", "ratio", "regret"]
     return Section(header, rows, notes)
