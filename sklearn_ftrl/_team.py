@@ -38,7 +38,7 @@ class Team:
         """Return the weights that a thread learns between two looks; threads are merged there."""
         if size == 1:
             return BLOCK
-        return max(BLOCK, min(8 * _cost_of_merge(learner), 4 * BLOCK))
+        return max(BLOCK, min(16 * _cost_of_merge(learner), 8 * BLOCK))
 
     def members(self, learner, size):
         """Return the learners of so many threads, as this one is; of one thread, this one."""
