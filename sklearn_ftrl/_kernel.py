@@ -1,7 +1,8 @@
 """FTRL-Proximal over CSR rows, and the losses: numbers and arrays only, compiled by numba.
 
 Learning is Algorithm 1 of McMahan et al., "Ad Click Prediction: a View from the
-Trenches", KDD 2013. The state of a coordinate is z and sqrt(n), side by side in memory.
+Trenches", KDD 2013: ``weight`` and ``step`` below, of each coordinate of a row. The state
+of a coordinate is z and sqrt(n), side by side in memory.
 
 A jitted function calls jitted functions of this file alone: numba watches only the file
 of the function that is called for changes, and would go on with stale machine code.
@@ -16,6 +17,55 @@ import numpy as np
 from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
+
+# Sums may be reordered and fused, as vector code needs; NaN and inf keep their meaning.
+REORDER = {"reassoc", "contract", "nsz"}
+
+
+def njit(function=None, **options):
+    """Compile ``function``, keeping the machine code on disk where that is possible.
+
+    What numba is not told, a function takes from the one that has it compiled first.
+    """
+    if function is None:
+        return lambda function: njit(function, **options)
+    options = {"fastmath": False, "nogil": True, "error_model": "numpy"} | options
+    try:
+        return numba.njit(cache=True, **options)(function)
+    except RuntimeError:  # neither the package nor a cache directory is writable
+        return numba.njit(**options)(function)
+
+
+@njit(fastmath=REORDER)
+def weight(z, root_n, inverse_alpha, prox):
+    """Return the weight that (z, n) stands for: exactly 0 while abs(z) <= l1."""
+    beyond_l1 = min(max(z, -prox.l1), prox.l1) - z
+    divisor = curvature(root_n, inverse_alpha, prox)
+    return beyond_l1 / divisor if divisor > 0.0 else 0.0
+
+
+@njit(fastmath=REORDER)
+def curvature(root_n, inverse_alpha, prox):
+    """Return what z beyond l1 is divided by."""
+    return (prox.beta + n_to_the_p(root_n, prox.power)) * inverse_alpha + prox.l2
+
+
+@njit(fastmath=REORDER)
+def step(z, root_n, w, gradient, x, inverse_alpha, prox, clip):
+    """Return z and sqrt(n) after a row in which the coordinate was x and weighed w."""
+    g = gradient * x
+    if clip is not None:
+        g = min(max(g, -clip.value), clip.value)
+    grown = math.sqrt(root_n * root_n + g * g)
+    sigma = (n_to_the_p(grown, prox.power) - n_to_the_p(root_n, prox.power)) * inverse_alpha
+    return z + g + (shrinkage(x, prox.l2_shrinkage) - sigma) * w, grown
+
+
+@njit(fastmath=REORDER)
+def n_to_the_p(root_n, power):
+    """Return n^p from sqrt(n)."""
+    return root_n if power is None else root_n**power
+
 
 # state[feature, Z, output], state[feature, ROOT_N, output]; while averaging, state[feature, LAG,
 # output] and state[feature, SINCE, 0] too.
@@ -33,9 +83,6 @@ FEW = 10  # outputs: of more, a row's buffers crowd the nearest cache
 POSITIVE = 2**60 - 1  # j & POSITIVE is j, and tells the compiler that j is no negative index
 LEAST = 1e-300  # a norm that may be divided by: plain Python refuses 0
 LARGEST, LARGEST_FLOAT32 = 1e300, 1e38  # z that a state may hold, and n
-
-# Sums may be reordered and fused, as vector code needs; NaN and inf keep their meaning.
-REORDER = {"reassoc", "contract", "nsz"}
 
 
 class Rows(NamedTuple):
@@ -98,20 +145,6 @@ class Loss(NamedTuple):
 
     code: int
     parameter: float
-
-
-def njit(function=None, **options):
-    """Compile ``function``, keeping the machine code on disk where that is possible.
-
-    What numba is not told, a function takes from the one that has it compiled first.
-    """
-    if function is None:
-        return lambda function: njit(function, **options)
-    options = {"fastmath": False, "nogil": True, "error_model": "numpy"} | options
-    try:
-        return numba.njit(cache=True, **options)(function)
-    except RuntimeError:  # neither the package nor a cache directory is writable
-        return numba.njit(**options)(function)
 
 
 @njit(fastmath=REORDER)
@@ -351,31 +384,6 @@ def learn_few(
     return total, -1
 
 
-@njit(fastmath=REORDER)
-def weight(z, root_n, inverse_alpha, prox):
-    """Return the weight that (z, n) stands for: exactly 0 while abs(z) <= l1."""
-    beyond_l1 = min(max(z, -prox.l1), prox.l1) - z
-    divisor = curvature(root_n, inverse_alpha, prox)
-    return beyond_l1 / divisor if divisor > 0.0 else 0.0
-
-
-@njit(fastmath=REORDER)
-def curvature(root_n, inverse_alpha, prox):
-    """Return what z beyond l1 is divided by."""
-    return (prox.beta + n_to_the_p(root_n, prox.power)) * inverse_alpha + prox.l2
-
-
-@njit(fastmath=REORDER)
-def step(z, root_n, w, gradient, x, inverse_alpha, prox, clip):
-    """Return z and sqrt(n) after a row in which the coordinate was x and weighed w."""
-    g = gradient * x
-    if clip is not None:
-        g = min(max(g, -clip.value), clip.value)
-    grown = math.sqrt(root_n * root_n + g * g)
-    sigma = (n_to_the_p(grown, prox.power) - n_to_the_p(root_n, prox.power)) * inverse_alpha
-    return z + g + (shrinkage(x, prox.l2_shrinkage) - sigma) * w, grown
-
-
 @njit
 def without_l1(prox):
     """Return a Prox whose weight is u, the one before l1 acts."""
@@ -411,12 +419,6 @@ def z_of_mean(z, root_n, lag, part, inverse_alpha, prox):
     """
     mean = z - lag * part * curvature(root_n, inverse_alpha, prox)
     return mean if abs(mean) < np.inf else z
-
-
-@njit(fastmath=REORDER)
-def n_to_the_p(root_n, power):
-    """Return n^p from sqrt(n)."""
-    return root_n if power is None else root_n**power
 
 
 @njit(fastmath=REORDER)
