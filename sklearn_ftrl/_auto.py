@@ -4,7 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._kernel import square_of_sum, squares
+from ._kernel import squares
+from ._rows import entries
 from ._units import Units, find_units
 
 SAMPLE = 1000  # rows that the mean row is found from
@@ -100,6 +101,10 @@ def _spread(batch, squared, n_features):
     if filled.size > SAMPLE:  # at random: rows may be sorted, or periodic
         some = np.random.default_rng(0).choice(filled, SAMPLE, replace=False)
     n_some = np.float64(some.size)
-    square = square_of_sum(batch.rows, some, np.zeros(n_features)) / n_some**2
+    data, features, _ = entries(batch.rows, some)
+    if 8 * features.size < n_features:  # spare a look at all features
+        _, features = np.unique(features, return_inverse=True)
+    sums = np.bincount(features, data)
+    square = sums @ sums / n_some**2
     of_mean = square / squared.sum() * filled.size - 1.0 / n_some  # one row has no spread
     return np.clip(1.0 - filled.size / squared.size * of_mean, 1.0 / 9.0, 1.0)

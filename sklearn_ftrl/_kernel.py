@@ -1123,25 +1123,6 @@ def squares(rows, order, out):
 
 
 @njit
-def square_of_sum(rows, order, sums):
-    """Return the squared length of the rows' sum; sums is 0 everywhere, and gets it.
-
-    It is found from the rows once more: a look at the sums of all features may take longer.
-    """
-    data, indices, indptr, _, _, _ = rows
-    for t in range(order.size):
-        start = indptr[order[t]]
-        for k in range(indptr[order[t] + 1] - start):
-            sums[feature(indices, start, k)] += data[start + k]
-    square = 0.0
-    for t in range(order.size):
-        start = indptr[order[t]]
-        for k in range(indptr[order[t] + 1] - start):
-            square += data[start + k] * sums[feature(indices, start, k)]
-    return square
-
-
-@njit
 def count_new(rows, order, state):
     """Return how many of the rows have a feature whose z is 0: no row has taught it yet."""
     data, indices, indptr, _, _, _ = rows
