@@ -256,12 +256,14 @@ class Learner:
             finally:  # Ctrl-C is raised when the rows are learned
                 if done:
                     n_learned = learned.sum()
-                    if n_threads > 1:
-                        team.merge(self, rates[-1], self._average(), learned[:, 0])
-                    self.t += int(n_learned)
-                    self.alpha = rates[min(n_learned, rates.size - 1)]
-                    for part in parts:
-                        part.t = self.t
+                    try:
+                        if n_threads > 1:
+                            team.merge(self, rates[-1], self._average(), learned[:, 0])
+                    finally:
+                        self.t += int(n_learned)
+                        self.alpha = rates[min(n_learned, rates.size - 1)]
+                        for part in parts:
+                            part.t = self.t
             for loss, failed in results:
                 total += loss
                 if failed >= 0:

@@ -26,8 +26,8 @@ class Team:
     def size(self, learner, work):
         """Return how many threads may learn so many weights at the same time.
 
-        A thread has work of its own for some milliseconds, and to merge a part's weights takes
-        far less time than to learn them. So it follows from sizes alone.
+        A thread has work of its own for some milliseconds, and to merge the parts takes no longer
+        than to learn them. So it follows from sizes alone.
         """
         block = min(work, self.most * self.block(learner, self.most))
         if block < self.most * _cost_of_merge(learner):
@@ -71,9 +71,11 @@ class Team:
             (learner.state, states, a, b, alpha, numbers.prox, average, steps, False)
             for a, b in _threads.split(learner.state.shape[0], len(steps))
         ]
-        _threads.in_threads(merge_parts, calls)
-        state, prox = learner.intercept_state, numbers.intercept_prox
-        merge_parts(state, intercepts, 0, 1, alpha, prox, average, steps, True)
+        try:
+            _threads.in_threads(merge_parts, calls)
+        finally:  # Ctrl-C is raised when they are merged
+            state, prox = learner.intercept_state, numbers.intercept_prox
+            merge_parts(state, intercepts, 0, 1, alpha, prox, average, steps, True)
 
     def rest(self, learner):
         """Keep the states for the next rows: they are as those of the learner."""

@@ -20,5 +20,6 @@ def in_threads(function, calls):
     """Return the results of calls that run at the same time."""
     if len(calls) == 1:
         return [function(*calls[0])]
-    with ThreadPoolExecutor(len(calls)) as threads:  # Ctrl-C waits for them too
-        return list(threads.map(function, *zip(*calls, strict=True)))
+    with ThreadPoolExecutor(len(calls)) as threads:  # Ctrl-C waits for them all
+        futures = [threads.submit(function, *call) for call in calls]
+        return [future.result() for future in futures]

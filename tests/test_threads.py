@@ -167,6 +167,36 @@ def test_a_team_that_is_kept_learns_as_a_new_one(n_classes, average, between):
         np.testing.assert_array_equal(*(getattr(state, name) for state in states))
 
 
+def test_learners_that_share_a_team_learn_as_with_teams_of_their_own():
+    X, y = random_rows(), random_targets()
+    states = []
+    for team in (_team.Team(2), None):
+        learners = [learner_of(X[rows], y[rows], False) for rows in np.split(np.arange(60), 2)]
+        for _ in range(2):
+            for learner, batch in learners:
+                learner.learn(batch, team=team or _team.Team(2))
+        states.append([learner.state for learner, _ in learners])
+    np.testing.assert_array_equal(*states)
+
+
+@pytest.mark.parametrize("n_classes", [2, 5])
+def test_an_only_epoch_whose_end_is_averaged_is_learned_by_threads(n_classes, eager, monkeypatch):
+    X, y = random_rows(), random_targets(n_classes=n_classes)
+    model = FtrlClassifier(n_jobs=2, **ONE | {"average": True}).fit(X, y)
+    assert [part.size for part in eager] == [22, 23, 7, 8]
+    monkeypatch.setattr(_team.Team, "_is_as", lambda *_: False)  # copies each time
+    copied = FtrlClassifier(n_jobs=2, **ONE | {"average": True}).fit(X, y)
+    np.testing.assert_array_equal(model.z_, copied.z_)
+
+
+def test_states_of_threads_are_made_once_for_all_epochs(monkeypatch):
+    copies, copy_to = [], np.copyto
+    monkeypatch.setattr(np, "copyto", lambda *args: copies.append(1) or copy_to(*args))
+    X, y = random_rows(), random_targets()
+    FtrlClassifier(n_jobs=2, **ONE | {"max_iter": 5}).fit(X, y)
+    assert len(copies) == 2
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("n_classes", [2, 5])
 def test_threads_write_to_no_cache_line_of_another(n_classes, dtype):
@@ -282,6 +312,24 @@ def test_predicting_while_another_thread_is_refused_a_batch_is_safe():
             learning.result()
     finally:
         sys.setswitchinterval(interval)
+
+
+def test_an_interrupt_in_a_merge_leaves_the_rows_merged(monkeypatch):
+    X, y = random_rows(), random_targets()
+    merge_parts = _team.merge_parts
+
+    def interrupted(*args):
+        merge_parts(*args)  # it does not hear it
+        monkeypatch.setattr(_team, "merge_parts", merge_parts)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(_team, "merge_parts", interrupted)
+    model = FtrlClassifier(n_jobs=2, **NUMBERS)
+    with pytest.raises(KeyboardInterrupt):
+        model.partial_fit(X, y, classes=[0, 1])
+    expected = FtrlClassifier(n_jobs=2, **NUMBERS).partial_fit(X, y, classes=[0, 1])
+    for name in ["z_", "intercept_z_", "t_"]:
+        np.testing.assert_array_equal(getattr(model, name), getattr(expected, name))
 
 
 def test_an_interrupt_waits_for_the_threads(monkeypatch):
