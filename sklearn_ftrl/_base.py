@@ -208,10 +208,15 @@ class BaseFtrl(CallbackSupportMixin, ParametrizedFtrl):
         if batch.order.size:
             learner, batch = self._learner, self._learner.in_stream(batch)
             team = Team(self._n_threads())
-            if self.learning_rate == "auto":
-                total = _follow.learn(learner, batch, team)
-            else:
-                total = learner.learn(batch, raws, team)
+            try:
+                if self.learning_rate == "auto":
+                    total = _follow.learn(learner, batch, team)
+                else:
+                    total = learner.learn(batch, raws, team)
+            finally:  # after an error or Ctrl-C, the rows that were learned
+                if hasattr(self, "_first_rows"):
+                    first = self._first_rows
+                    self._first_rows = first._replace(order=first.order[: learner.t])
             loss = total / (batch.weights[batch.order].sum() or 1.0)
             self.n_iter_, self.loss_curve_, self.progressive_loss_ = 1, [loss], loss
             for name in ["best_iter_", "validation_curve_"]:  # of a fit before

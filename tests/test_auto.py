@@ -9,7 +9,7 @@ from scipy import sparse
 from sklearn.base import clone
 from sklearn.metrics import log_loss
 
-from sklearn_ftrl import FtrlClassifier, FtrlRegressor, merge
+from sklearn_ftrl import FtrlClassifier, FtrlRegressor, _learner, _team, merge
 from sklearn_ftrl._kernel import CLASSIFIER_LOSSES, REGRESSOR_LOSSES
 from sklearn_ftrl._rows import batch
 
@@ -231,6 +231,42 @@ def test_a_call_that_is_refused_leaves_the_rows_that_wait():
         model.partial_fit(X[50:], y[50:] + 1)
     expected = FtrlClassifier().partial_fit(X, y, classes=[0, 1])
     assert_same(model.partial_fit(X[50:], y[50:]), expected)
+
+
+def test_a_refused_row_is_not_learned_again_with_the_rows_that_wait():
+    X, y = random_rows().toarray().astype(np.float32), random_targets()
+    bad = X[:20].copy()
+    bad[5] = 1e30
+    model, expected = FtrlClassifier(), FtrlClassifier()
+    with pytest.raises(ValueError, match="row 5"):
+        model.partial_fit(bad, y[:20], classes=[0, 1])
+    model.partial_fit(X[20:], y[20:])
+    rows = np.r_[:5, 20:60]
+    expected.partial_fit(X[rows], y[rows], classes=[0, 1])
+    assert model.t_ == 45
+    np.testing.assert_allclose(model.coef_, expected.coef_, rtol=1e-4)
+
+
+def test_rows_that_an_interrupt_left_out_do_not_wait(monkeypatch):
+    X, y = random_rows(), random_targets()
+    kernel = _learner.learn_few
+
+    def interrupted(*args):
+        kernel(*args)
+        monkeypatch.setattr(_learner, "learn_few", kernel)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(_team, "BLOCK", 10 * (1 + X.nnz // 60))
+    monkeypatch.setattr(_learner, "learn_few", interrupted)
+    model = FtrlClassifier()
+    with pytest.raises(KeyboardInterrupt):
+        model.partial_fit(X[:50], y[:50], classes=[0, 1])
+    assert model.t_ == 10
+    model.partial_fit(X[50:], y[50:])
+    rows = np.r_[:10, 50:60]
+    expected = FtrlClassifier().partial_fit(X[rows], y[rows], classes=[0, 1])
+    assert model.t_ == 20
+    np.testing.assert_array_equal(model.z_, expected.z_)
 
 
 def test_a_model_that_waits_for_rows_is_not_merged():
