@@ -187,7 +187,7 @@ class ParametrizedFtrl(FittedFtrl):
 
         The rate is that of one epoch again, and a model of some features becomes one of all.
         """
-        learner = self._learner
+        self._learner = learner = self._learner.learned()  # Ctrl-C may have come before it was
         if self.loss == "poisson" and self.average and self.fit_intercept:
             learner.balance(batch)
         if learner.is_centered:

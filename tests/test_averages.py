@@ -19,7 +19,7 @@ from oracle import (
 )
 from sklearn.base import clone
 
-from sklearn_ftrl import FtrlClassifier, FtrlRegressor, _learner, _team, merge
+from sklearn_ftrl import FtrlClassifier, FtrlRegressor, _learner, _state, _team, merge
 from sklearn_ftrl._kernel import CLASSIFIER_LOSSES, REGRESSOR_LOSSES
 from sklearn_ftrl._learner import Learner
 from sklearn_ftrl._rows import batch
@@ -457,6 +457,27 @@ def test_an_interrupt_leaves_the_mean_over_the_steps_of_the_broken_epoch(
     assert model.t_ == begin + 10 * block
     assert_mean(model, mean_of_steps(model, X, y, model.t_, begin))
     assert_goes_on(model, X, y)
+
+
+@each_n_classes
+@pytest.mark.parametrize("n_features", [12, 1000])
+def test_an_interrupt_while_the_mean_is_read_leaves_it(n_classes, n_features, monkeypatch):
+    X = random_rows()
+    X.resize(60, n_features)  # of many features, those that occur are learned alone
+    model, y, _ = estimator("log_loss", n_classes, max_iter=1, **PLAIN)
+    expected = clone(model).fit(X, y)
+    average_state = _state.average_state
+
+    def interrupted(*args):
+        average_state(*args)
+        monkeypatch.setattr(_state, "average_state", average_state)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(_state, "average_state", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(X, y)
+    np.testing.assert_array_equal(model.z_, expected.z_)
+    assert_same_bits(model.partial_fit(X, y), expected.partial_fit(X, y))
 
 
 @each_n_classes
