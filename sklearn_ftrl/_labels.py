@@ -152,7 +152,10 @@ def _by_key(class_weight, classes):
     index = {label: i for i, label in enumerate(classes)}
     for key, weight in class_weight.items():
         at = [index[key]] if key in index else [i for a, i in index.items() if _equal(key, a)]
-        factors[at], has_key[at] = weight, True
+        try:
+            factors[at], has_key[at] = weight, True
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"class_weight={{{key!r}: {weight!r}}} is no number.") from error
         if not at:
             strangers.append(key)
     if strangers and not has_key.all():

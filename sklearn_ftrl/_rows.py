@@ -89,17 +89,18 @@ def entries(rows, order):
 
 def check_rows(estimator, X, y, sample_weight, **checks):
     """Return X, y and sample weights as checked arrays."""
-    with np.errstate(invalid="ignore"):  # scikit-learn's sum warns where huge numbers cancel
-        X, y = validate(estimator, X, y, **checks)  # as_rows looks for NaN
+    X, y = validate(estimator, X, y, **checks)
     return X, y, check_sample_weight(sample_weight, X.shape[0])
 
 
 def validate(estimator, *arrays, **checks):
     """Return X, and y if given, as scikit-learn checks them; say which columns are no numbers."""
     try:
-        return validate_data(
-            estimator, *arrays, accept_sparse="csr", ensure_all_finite=False, **checks
-        )
+        # Numbers may be too large for float32, or for scikit-learn's sum: as_rows looks for them.
+        with np.errstate(over="ignore", invalid="ignore"):
+            return validate_data(
+                estimator, *arrays, accept_sparse="csr", ensure_all_finite=False, **checks
+            )
     except (ValueError, TypeError) as error:
         if not any(words in str(error) for words in NO_NUMBER):
             raise

@@ -169,3 +169,14 @@ def test_an_index_out_of_range_is_found_at_any_size(index):
     bits, indices, indptr = np.ones(3, int), np.array([0, 1, index]), np.array([0, 2, 3])
     longest, *_ = _kernel.inspect_rows(bits, 1, indices, indptr, 2**31, np.empty(2, bool), 0, 2)
     assert longest == -1
+
+
+@pytest.mark.parametrize("form", [np.asarray, sparse.csr_array])
+@pytest.mark.parametrize("method", ["partial_fit", "predict"])
+def test_numbers_too_large_for_a_float32_model_are_one_clear_error(form, method):
+    X, y = random_rows().toarray(), random_targets()
+    model = FtrlClassifier(**NUMBERS).partial_fit(X.astype(np.float32), y, classes=[0, 1])
+    z, arguments = model.z_, (y,) if method == "partial_fit" else ()
+    with pytest.raises(ValueError, match="too large for dtype"):
+        getattr(model, method)(form(1e300 * X), *arguments)
+    np.testing.assert_array_equal(model.z_, z)

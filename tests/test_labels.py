@@ -107,6 +107,12 @@ def test_labels_of_any_type_come_back(labels, n_classes):
     model.partial_fit(X, names[index])
 
 
+@pytest.mark.parametrize("weight", ["heavy", [1.0, 2.0]])
+def test_a_class_weight_that_is_no_number_is_named(weight):
+    with pytest.raises((TypeError, ValueError), match=r"class_weight=\{1: .*\} is no number"):
+        FtrlClassifier(class_weight={1: weight}).fit([[1.0], [2.0]], [0, 1])
+
+
 def test_class_weight_multiplies_sample_weight():
     X, y = random_rows(), random_targets(n_classes=3)
     weight = np.linspace(0.5, 2, 60)
