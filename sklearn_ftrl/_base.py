@@ -203,6 +203,10 @@ class BaseFtrl(CallbackSupportMixin, ParametrizedFtrl):
         """Learn the rows once, in the order given; write the raw predictions before to raws."""
         draft, batch = self._prepared(X, y, sample_weight, **classes)
         self.__dict__ = vars(draft)
+        return self._learn(batch, raws)
+
+    def _learn(self, batch, raws=None):
+        """Learn rows that the estimator is ready for."""
         if raws is not None:  # rows of weight 0 are predicted in their place
             batch = batch._replace(order=np.arange(batch.weights.size))
         if batch.order.size:
@@ -238,15 +242,20 @@ class BaseFtrl(CallbackSupportMixin, ParametrizedFtrl):
         draft = self._draft()  # what is refused before a row is learned changes nothing
         batch, _ = draft._take(X, y, sample_weight, before, **classes)
         if before is not None and before.shape[0] != draft._n_outputs():
-            draft._learner = before = draft._grown(before, self.classes_)
+            draft._learner = draft._grown(before, self.classes_)
+        draft._prepare(batch)
+        return draft, batch
+
+    def _prepare(self, batch):
+        """Be the estimator as it is before the first of these rows."""
+        before = getattr(self, "_learner", None)
         if before is None or batch.order.size:
             begins = before is None or (before.t == 0 and before.scales is None)
             if self._uses_auto() and (begins or hasattr(self, "_first_rows")):
-                draft._learn_first_rows(before, batch)
+                self._learn_first_rows(before, batch)
             else:
-                vars(draft).pop("_first_rows", None)
-                draft._learner = draft._ready(before, batch)
-        return draft, batch
+                vars(self).pop("_first_rows", None)
+                self._learner = self._ready(before, batch)
 
     def _learn_first_rows(self, before, batch):
         """Learn the rows that "auto" has waited with, anew, by the numbers that all rows say.
@@ -278,10 +287,14 @@ class BaseFtrl(CallbackSupportMixin, ParametrizedFtrl):
         dtype = [np.float64, np.float32] if fresh else before.dtype
         X, y, sample_weight = self._check(X, y, sample_weight, dtype, reset=before is None)
         targets = self._encode(y, fresh, **classes)
+        return self._batch(X, y, targets, sample_weight), sample_weight
+
+    def _batch(self, X, y, targets, sample_weight):
+        """Return checked arrays as what the kernel learns."""
         with np.errstate(over="ignore"):
             weights = self._weigh(sample_weight, targets, y)
         _rows.check_sum(weights)
-        return _rows.batch(X, targets, weights, self), sample_weight
+        return _rows.batch(X, targets, weights, self)
 
     def _check(self, X, y, sample_weight, dtype, reset):
         """Return the arguments as checked arrays."""

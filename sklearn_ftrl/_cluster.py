@@ -3,6 +3,7 @@
 import copy
 import functools
 import time
+from collections import defaultdict
 
 import dask
 import dask.array as da
@@ -15,6 +16,7 @@ from sklearn.utils import column_or_1d
 from sklearn.utils.validation import _num_samples
 
 from . import _merge
+from ._batches import take
 from ._labels import as_labels, distinct
 
 
@@ -152,14 +154,67 @@ def is_new(local):
     return not hasattr(local, "_learner")
 
 
-def _resolved(model, part, classes):
-    """Return the model that knows from these rows, too, what "auto" is; it learns none of them."""
+def known(job, local, classes):
+    """Return the local estimator as it knows features and classes, from one row, without weight.
+
+    With it goes the dtype of its rows; None if no partition has a row.
+    """
+    named = {} if classes is None else {"classes": classes}
+    for part in job.parts:
+        [row] = job.gather([job.client.submit(_first_row, part)])
+        if row:
+            model = copy.copy(local).partial_fit(*row, sample_weight=[0.0], **named)
+            return (_reader(model) if is_new(local) else model), model._learner.dtype
+    return local, None
+
+
+def _first_row(part):
+    """Return X and y of the first row, if there is one."""
+    X, y, *_ = part
+    X = X.tocsr() if sparse.issparse(X) else X
+    return tuple(take(each, slice(0, 1)) for each in (X, y)) if _num_samples(X) else ()
+
+
+def _reader(model):
+    """Return a model that reads rows, without what it has learned."""
+    reader = copy.copy(model)
+    for name in ["_learner", "_first_rows"]:
+        vars(reader).pop(name, None)
+    return reader
+
+
+def by_worker(job, local, dtype):
+    """Return the partitions that each worker holds, checked and encoded, once for all rounds.
+
+    They take the place of the job's, whose memory they share.
+    """
+    groups, reader = defaultdict(list), _reader(local)
+    holders = job.client.who_has(job.parts)
+    for k, part in enumerate(job.parts):
+        worker = min(holders.get(part.key, ()), default=None)
+        job.parts[k] = job.client.submit(
+            _checked, reader, dtype, part, workers=worker, allow_other_workers=True
+        )
+        groups[worker].append(job.parts[k])
+    return groups
+
+
+def _checked(reader, dtype, part):
+    """Return the rows of a partition as the kernel learns them; None if there are none."""
     X, y, *sample_weight = part
     if not _num_samples(X):
+        return None
+    X, y, weights = reader._check(X, y, next(iter(sample_weight), None), dtype, reset=False)
+    return reader._batch(X, y, reader._encode(y, False), weights)
+
+
+def _resolved(model, batch):
+    """Return the model that knows from these rows, too, what "auto" is; it learns none of them."""
+    if batch is None:
         return model
-    known = {} if classes is None else {"classes": classes}
     begins = is_new(model) or model.t_ == 0
-    model, _ = model._prepared(X, y, *sample_weight, **known)
+    model = model._draft()
+    model._prepare(batch)
     if begins:
         model._learner = model._blank(model._learner)  # workers start its intercept
     return model
@@ -171,11 +226,11 @@ def _waits(model):
     return new or model._waits_for_rows(), not new
 
 
-def rounds(job, groups, local, classes, n_rounds):
+def rounds(job, groups, local, n_rounds):
     """Return the model after all rounds from a local estimator."""
     start = job.send(local)
-    for part in job.parts:
-        start = job.client.submit(_resolved, start, part, classes)
+    for batch in job.parts:
+        start = job.client.submit(_resolved, start, batch)
         [(waits, seen)] = job.gather([job.client.submit(_waits, start)])
         if not waits:
             break
@@ -209,12 +264,13 @@ def _round(client, start, groups):
     return client.submit(_merged, start, *sums)
 
 
-def _learned(start, parts):
+def _learned(start, batches):
     """Return what the partitions teach a copy of the start, as sums."""
     model = copy.deepcopy(start)
-    for X, y, *sample_weight in parts:
-        if _num_samples(X):
-            model.partial_fit(X, y, sample_weight=next(iter(sample_weight), None))
+    for batch in batches:
+        if batch is not None:
+            model._prepare(batch)
+            model._learn(batch)
     return model._learner.sums(start._learner)
 
 

@@ -2,7 +2,6 @@
 
 import copy
 import functools
-from collections import defaultdict
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -16,7 +15,19 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from ._classifier import FtrlClassifier, _gives_probabilities
-from ._cluster import Job, accuracy, called, is_new, labels_of, mean, moments, partitions, rounds
+from ._cluster import (
+    Job,
+    accuracy,
+    by_worker,
+    called,
+    is_new,
+    known,
+    labels_of,
+    mean,
+    moments,
+    partitions,
+    rounds,
+)
 from ._fitted import DOC_PAGE
 from ._regressor import FtrlRegressor
 
@@ -70,19 +81,17 @@ class _DaskFtrl(BaseEstimator):
     def _fit(self, X, y, sample_weight, local, n_rounds, classes=None):
         """Learn the partitions in rounds that start from a local estimator, new or fitted."""
         job = Job(self, X, y, sample_weight)
-        parts = job.start(dask.delayed(tuple))
+        job.start(dask.delayed(tuple))
         if classes is None and is_classifier(local) and is_new(local):
-            labels = job.gather(job.client.map(labels_of, parts))
+            labels = job.gather(job.client.map(labels_of, job.parts))
             labels = [found for found in labels if found.size]
             classes = np.unique(np.concatenate(labels)) if labels else None
-        groups = defaultdict(list)
-        holders = job.client.who_has(parts)
-        for part in parts:
-            groups[min(holders.get(part.key, ()), default=None)].append(part)
+        local, dtype = known(job, local, classes)
+        groups = by_worker(job, local, dtype)
         try:
-            self._local = rounds(job, groups, local, classes, n_rounds)
+            self._local = rounds(job, groups, local, n_rounds)
         except CancelledError:  # a worker took the only copy of the start with it
-            self._local = rounds(job, groups, local, classes, n_rounds)
+            self._local = rounds(job, groups, local, n_rounds)
         return self
 
     def _partial_fit(self, X, y, sample_weight, classes=None):
