@@ -1,7 +1,6 @@
 """Rounds over the partitions of a dask.distributed cluster."""
 
 import copy
-import functools
 import time
 from collections import defaultdict
 
@@ -275,9 +274,9 @@ def _learned(start, batches):
 
 
 def _merged(start, *sums):
-    """Return the model of the sums of all groups."""
+    """Return the model of the sums of all groups, one or two."""
     model = copy.copy(start)
-    model._learner = start._learner.merged(functools.reduce(_merge.add, sums))
+    model._learner = start._learner.merged(*sums)
     return model
 
 

@@ -902,22 +902,48 @@ def count_moved(state, start):
 
 
 @njit
-def take_moved(state, start, prox, features, numbers):
-    """Write which features have left the start, and their numbers."""
+def take_moved(state, start, features, numbers):
+    """Write which features have left the start, and z and root n: NaN of an output that has not."""
     at = 0
     for j in range(state.shape[0]):
         any_moved = False
         for c in range(state.shape[2]):
-            z, root_n = np.float64(state[j, Z, c]), np.float64(state[j, ROOT_N, c])
+            z, root_n = state[j, Z, c], state[j, ROOT_N, c]
             if z != start[j, Z, c] or root_n != start[j, ROOT_N, c]:
                 if not any_moved:
                     features[at] = j
-                    numbers[at] = 0.0
+                    numbers[at] = np.nan
                     any_moved = True
-                numbers[at, COUNT, c], numbers[at, SUM_N, c] = 1.0, root_n * root_n
-                numbers[at, SUM_Z, c] = z
-                numbers[at, SUM_N_TO_P, c] = n_to_the_p(root_n, prox.power)
+                numbers[at, Z, c], numbers[at, ROOT_N, c] = z, root_n
         at += any_moved
+
+
+@njit
+def sums_of(numbers, i, c, power):
+    """Return how many parts have moved, and their n, z and n^p, of sums or of one part."""
+    if numbers.shape[1] > 2:
+        return (
+            np.float64(numbers[i, COUNT, c]),
+            np.float64(numbers[i, SUM_N, c]),
+            np.float64(numbers[i, SUM_Z, c]),
+            np.float64(numbers[i, SUM_N_TO_P, c]),
+        )
+    root_n = np.float64(numbers[i, ROOT_N, c])
+    if np.isnan(root_n):
+        return 0.0, 0.0, 0.0, 0.0
+    return 1.0, root_n * root_n, np.float64(numbers[i, Z, c]), n_to_the_p(root_n, power)
+
+
+@njit
+def sums_of_both(of_a, i, in_a, of_b, k, in_b, c, power):
+    """Return what the parts of two groups have moved together."""
+    if not in_a:
+        return sums_of(of_b, k, c, power)
+    count, n, z, n_to_p = sums_of(of_a, i, c, power)
+    if in_b:
+        more, more_n, more_z, more_n_to_p = sums_of(of_b, k, c, power)
+        return count + more, n + more_n, z + more_z, n_to_p + more_n_to_p
+    return count, n, z, n_to_p
 
 
 @njit
@@ -933,42 +959,47 @@ def count_distinct(a, b):
 
 
 @njit
-def add(a, of_a, b, of_b, features, numbers):
+def add(a, of_a, b, of_b, power, features, sums):
     """Write the sorted features of both, and the sums of their numbers."""
     i = k = 0
     for at in range(features.size):
         in_a = i < a.size and (k == b.size or a[i] <= b[k])
         in_b = k < b.size and (i == a.size or b[k] <= a[i])
         features[at] = a[i] if in_a else b[k]
-        for what in range(numbers.shape[1]):
-            for c in range(numbers.shape[2]):
-                number = of_a[i, what, c] if in_a else 0.0
-                numbers[at, what, c] = number + (of_b[k, what, c] if in_b else 0.0)
+        for c in range(sums.shape[2]):
+            count, n, z, n_to_p = sums_of_both(of_a, i, in_a, of_b, k, in_b, c, power)
+            sums[at, COUNT, c], sums[at, SUM_N, c] = count, n
+            sums[at, SUM_Z, c], sums[at, SUM_N_TO_P, c] = z, n_to_p
         i += in_a
         k += in_b
 
 
 @njit
-def merge_sums(state, features, numbers, alpha, prox, is_intercept):
-    """Write to the state, which is that of the start, what the sums of all parts stand for."""
+def merge_sums(state, a, of_a, b, of_b, alpha, prox, is_intercept):
+    """Write to the state, which is that of the start, what the parts of two groups stand for."""
     few, fixed = few_of(prox), fixed_of(prox, alpha)
-    for i in range(features.size):
-        j = features[i]
+    i = k = 0
+    while i < a.size or k < b.size:
+        in_a = i < a.size and (k == b.size or a[i] <= b[k])
+        in_b = k < b.size and (i == a.size or b[k] <= a[i])
+        j = a[i] if in_a else b[k]
         for c in range(state.shape[2]):
-            n_moved = numbers[i, COUNT, c]
+            n_moved, n, z, n_to_p = sums_of_both(of_a, i, in_a, of_b, k, in_b, c, prox.power)
             if n_moved > 0:
                 state[j, Z, c], state[j, ROOT_N, c] = rule(
                     np.float64(state[j, Z, c]),
                     np.float64(state[j, ROOT_N, c]),
                     n_moved,
-                    numbers[i, SUM_N, c],
-                    numbers[i, SUM_Z, c],
-                    numbers[i, SUM_N_TO_P, c],
+                    n,
+                    z,
+                    n_to_p,
                     prox,
                     few,
                     fixed,
                     is_intercept,
                 )
+        i += in_a
+        k += in_b
 
 
 @njit

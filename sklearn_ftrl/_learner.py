@@ -17,7 +17,7 @@ from ._kernel import (
     learn_many,
 )
 from ._team import Team
-from ._units import STANDS_OUT, features_of, sizes_of
+from ._units import STANDS_OUT, features_of, larger, sizes_of
 from ._weights import finite, loss_of, product
 
 NOTHING = _state.read_only(np.empty(0))  # in the place of targets and weights
@@ -427,26 +427,42 @@ class Learner:
         intercept = self.intercept_at(start.alpha) if followed else self.intercept_state
         in_units = self if self.units is start.units else self.with_units(start.scales)
         return [
-            _state.sums(in_units.state, start.state, self.numbers.prox),
-            _state.sums(intercept, start.intercept_state, self.numbers.intercept_prox),
+            _state.sums(in_units.state, start.state, self.numbers.prox.power),
+            _state.sums(intercept, start.intercept_state, self.numbers.intercept_prox.power),
             self.t - start.t,
             self.units,
         ]
 
-    def merged(self, sums):
-        """Return the model of the sums of all parts that have started from this one."""
-        coefs, intercepts, learned, units = sums
+    def merged(self, one, other=None):
+        """Return the model of the sums of all parts that have started from this one.
+
+        They come in one group or in two.
+        """
+        coefs, intercepts, learned, units = one
+        if other is None:
+            other = coefs.none(), intercepts.none(), 0, units
+        more_coefs, more_intercepts, more_learned, other_units = other
+        if other_units is not units:
+            units = larger(units, other_units)
         prox, intercept_prox = self.numbers.prox, self.numbers.intercept_prox
         start = self
         if units is not self.units:
             start = self.with_units(self.scales._replace(units=units))
             features = features_of(self.units, units)
             factor = sizes_of(self.units, features) / sizes_of(units, features)
-            coefs = _state.scaled(coefs, features, factor, prox)
-        state = _state.merged(start.state, coefs, self.alpha, prox)
+            coefs, more_coefs = (
+                _state.scaled(each, features, factor) for each in (coefs, more_coefs)
+            )
+        state = _state.merged(start.state, coefs, more_coefs, self.alpha, prox)
         intercept = _state.merged(
-            self.intercept_state, intercepts, self.alpha, intercept_prox, is_intercept=True
+            self.intercept_state,
+            intercepts,
+            more_intercepts,
+            self.alpha,
+            intercept_prox,
+            is_intercept=True,
         )
+        learned += more_learned
         model = Learner(state, intercept, self.numbers, start.scales, self.t + learned)
         model.alpha = self.alpha
         return model

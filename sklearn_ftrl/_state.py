@@ -136,47 +136,56 @@ def grown(state, at, n_outputs, n, prox, factor):
 
 
 class Sums(NamedTuple):
-    """What parts have moved: numbers that add up, of the features that have left their start."""
+    """What parts have moved, of the features that have left their start.
+
+    Numbers that add up, of shape (these features, 4, n_outputs); of one part its z and root n.
+    """
 
     features: np.ndarray  # sorted
-    numbers: np.ndarray  # of shape (these features, 4, n_outputs)
+    numbers: np.ndarray
+    power: float | None
+
+    def none(self):
+        """Return the sums of no part."""
+        return self._replace(features=self.features[:0], numbers=self.numbers[:0])
 
 
-def sums(state, start, prox):
-    """Return the parts that moved, n, z and n^p of one part: what it has not moved is left out."""
+def sums(state, start, power):
+    """Return what one part has moved."""
     n_moved = count_moved(state, start)
     if n_moved < 0:
         raise ValueError("A part has not gone on from start: it has seen less of some feature.")
-    features, numbers = np.empty(n_moved, np.intp), np.empty((n_moved, 4, state.shape[2]))
-    take_moved(state, start, prox, features, numbers)
-    return Sums(features, numbers)
+    features = np.empty(n_moved, np.intp)
+    numbers = np.empty((n_moved, 2, state.shape[2]), state.dtype)
+    take_moved(state, start, features, numbers)
+    return Sums(features, numbers, power)
 
 
 def added(one, other):
     """Return the sums of two groups of parts together."""
     n_features = count_distinct(one.features, other.features)
     features = np.empty(n_features, np.intp)
-    numbers = np.empty((n_features, *one.numbers.shape[1:]))
-    add(one.features, one.numbers, other.features, other.numbers, features, numbers)
-    return Sums(features, numbers)
+    numbers = np.empty((n_features, 4, one.numbers.shape[2]))
+    add(*one[:2], *other, features, numbers)
+    return Sums(features, numbers, one.power)
 
 
-def scaled(sums, features, factor, prox):
+def scaled(sums, features, factor):
     """Return the sums of parts whose z and root n of these features are multiplied."""
-    numbers = sums.numbers.copy()
+    sums = added(sums, sums.none())  # of one part, too
     at = np.searchsorted(features, sums.features).clip(max=features.size - 1)
     own = features[at] == sums.features
     factor = factor[at[own], np.newaxis]
-    numbers[own, SUM_N] *= factor**2
-    numbers[own, SUM_Z] *= factor
-    numbers[own, SUM_N_TO_P] *= factor if prox.power is None else factor**prox.power
-    return sums._replace(numbers=numbers)
+    sums.numbers[own, SUM_N] *= factor**2
+    sums.numbers[own, SUM_Z] *= factor
+    sums.numbers[own, SUM_N_TO_P] *= factor if sums.power is None else factor**sums.power
+    return sums
 
 
-def merged(start, sums, alpha, prox, is_intercept=False):
-    """Return the state of all parts; what no part has moved stays as it is at the start."""
+def merged(start, one, other, alpha, prox, is_intercept=False):
+    """Return the state of two groups of parts; what none has moved stays as it is at the start."""
     state = copied(start)
-    merge_sums(state, *sums, alpha, prox, is_intercept)
+    merge_sums(state, *one[:2], *other[:2], alpha, prox, is_intercept)
     return state
 
 
