@@ -41,9 +41,11 @@ UNKNOWN = Scales(1.0, 1.0, 1.0, 1.0, None, None, np.inf)  # of no rows
 
 def enough(batch):
     """Return whether these first rows of a stream tell what "auto" stands for."""
+    if batch.order.size >= ENOUGH_ROWS:
+        return True
     squared = np.empty(batch.order.size)
     squares(batch.rows, batch.order, squared)
-    return np.count_nonzero(squared) >= ENOUGH_FILLED or squared.size >= ENOUGH_ROWS
+    return np.count_nonzero(squared) >= ENOUGH_FILLED
 
 
 def find_scales(
