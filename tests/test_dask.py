@@ -20,7 +20,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.metrics import accuracy_score, r2_score
 
-from sklearn_ftrl import FtrlClassifier, FtrlRegressor, merge
+from sklearn_ftrl import FtrlClassifier, FtrlRegressor, _rows, merge
 
 dask = pytest.importorskip("dask")
 distributed = pytest.importorskip("distributed")
@@ -125,6 +125,19 @@ def test_all_workers_learn_with_what_auto_was_resolved_to(client):
     np.testing.assert_allclose(model.coef_, expected.coef_, rtol=1e-12)
 
 
+def test_partitions_are_checked_once_for_all_rounds(no_workers, monkeypatch):
+    checked, as_rows = [], _rows.as_rows
+
+    def counted(X, estimator):
+        checked.append(X.shape[0])
+        return as_rows(X, estimator)
+
+    monkeypatch.setattr(_rows, "as_rows", counted)
+    no_workers.cluster.scale(1)
+    DaskFtrlClassifier(n_rounds=3, client=no_workers).fit(*as_delayed(*rows(0)))
+    assert sorted(checked) == [1, 20, 20, 20]  # one row tells what columns and classes there are
+
+
 def test_under_auto_the_intercept_starts_at_the_mean_as_in_partial_fit(client):
     X, y = rows(0, 200)
     model = DaskFtrlRegressor(n_rounds=1).fit(*placed(client, [(X, y + 1e4)]))
@@ -220,6 +233,18 @@ def test_partial_fit_knows_the_classes_that_it_is_told(client):
     assert model.coef_.shape == (3, 7)
     with pytest.raises(ValueError, match=r"leave out \[2\]"):
         model.partial_fit(*placed(client, [(X, y)]), classes=[0, 1])
+
+
+def test_partial_fit_learns_more_classes_though_the_first_partition_is_empty(client):
+    X, y = rows(0)
+    model = DaskFtrlClassifier(**NUMBERS).fit(*placed(client, [(X, y)]))
+    model.partial_fit(*placed(client, [(X[:0], y[:0]), (X, y + 1)]), classes=[0, 1, 2])
+    expected = FtrlClassifier(**NUMBERS)
+    for _ in range(3):
+        expected.partial_fit(X, y, classes=[0, 1])
+    np.testing.assert_allclose(
+        model.coef_, expected.partial_fit(X, y + 1, classes=[0, 1, 2]).coef_, rtol=1e-12
+    )
 
 
 def test_partial_fit_has_to_be_told_the_classes_at_first(client):

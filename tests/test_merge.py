@@ -36,7 +36,12 @@ def by_the_rule(zs, ns, z0, n0, p, beta, intercept):
     return h * mean + (1 - h) * added, n
 
 
-@pytest.mark.parametrize("estimator", [FtrlClassifier, FtrlRegressor])
+def one_against_the_rest(**params):
+    """Return a model in which a row may teach some outputs, and others not."""
+    return FtrlClassifier("hinge", **params)
+
+
+@pytest.mark.parametrize("estimator", [FtrlClassifier, one_against_the_rest, FtrlRegressor])
 @pytest.mark.parametrize("n_classes", [2, 4])
 @pytest.mark.parametrize("power", [-0.5, -0.3, 0.0])
 @pytest.mark.parametrize("started", [False, True])
