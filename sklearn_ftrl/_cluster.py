@@ -191,9 +191,7 @@ def by_worker(job, local, dtype):
     holders = job.client.who_has(job.parts)
     for k, part in enumerate(job.parts):
         worker = min(holders.get(part.key, ()), default=None)
-        job.parts[k] = job.client.submit(
-            _checked, reader, dtype, part, workers=worker, allow_other_workers=True
-        )
+        job.parts[k] = job.client.submit(_checked, reader, dtype, part, **_near(worker))
         groups[worker].append(job.parts[k])
     return groups
 
@@ -243,6 +241,11 @@ def rounds(job, groups, local, n_rounds):
     return model
 
 
+def _near(worker):
+    """Return how to submit what a worker holds the rows of, if any holds them."""
+    return {} if worker is None else {"workers": worker, "allow_other_workers": True}
+
+
 def _ready(model):
     """Return the model, which waits for no more rows."""
     model = copy.copy(model)
@@ -253,8 +256,7 @@ def _ready(model):
 def _round(client, start, groups):
     """Return a future of the model after all groups of partitions, each on its worker."""
     sums = [
-        client.submit(_learned, start, group, workers=worker, allow_other_workers=True)
-        for worker, group in groups.items()
+        client.submit(_learned, start, group, **_near(worker)) for worker, group in groups.items()
     ]
     while len(sums) > 2:
         left_over = sums[-1:] if len(sums) % 2 else []
