@@ -43,12 +43,18 @@ def narrowed(batch, n_features):
     indices = batch.rows.indices
     if indices is None or not 0 < NARROW * indices.size <= n_features:
         return batch, None
+    features, places = occurring(indices, n_features)
+    return batch._replace(rows=batch.rows._replace(indices=_frozen(places))), features
+
+
+def occurring(indices, n_features):
+    """Return the features that occur, sorted, and the place of each index among them."""
     occurs = np.zeros(n_features, bool)
     occurs[indices] = True
     features = np.flatnonzero(occurs)
     place = np.empty(n_features, indices.dtype)
     place[features] = np.arange(features.size)
-    return batch._replace(rows=batch.rows._replace(indices=_frozen(place[indices]))), features
+    return features, place[indices]
 
 
 def joined(first, second):

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ._kernel import njit
-from ._rows import entries, largest
+from ._rows import entries, largest, occurring
 from ._state import read_only
 
 STANDS_OUT = 10.0  # times larger or smaller than the typical column
@@ -204,11 +204,7 @@ def _columns(rows, order, n_features, centered, only=None):
     elif 8 * features.size < n_features:  # spare a look at all features
         distinct, at = np.unique(features, return_inverse=True)
     else:  # spare a sort
-        occurs, place = np.zeros(n_features, bool), np.empty(n_features, np.intp)
-        occurs[features] = True
-        distinct = np.flatnonzero(occurs)
-        place[distinct] = np.arange(distinct.size)
-        at = place[features]
+        distinct, at = occurring(features, n_features)
     counts = np.bincount(at, minlength=distinct.size)
     centers = np.zeros(distinct.size)
     sizes = np.sqrt(np.bincount(at, data**2, distinct.size) / counts)
