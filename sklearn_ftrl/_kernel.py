@@ -75,11 +75,13 @@ COUNT, SUM_N, SUM_Z, SUM_N_TO_P = 0, 1, 2, 3
 LANES = 8  # buffers are padded to a multiple, so that loops have no scalar tail
 APART = 64  # numbers between buffers: more than vector code takes at once
 LINE = 8  # numbers of 8 bytes in a cache line
-NEAR = 2  # rows between the fetch of a row's coordinates and its turn
+NEAR = 3  # rows between the fetch of a row's coordinates and its turn
 NEAR_WIDE = 4  # while averaging, when they are twice as many
 TOGETHER = 512  # numbers of rows that are looked at together
 FAR = 8  # rows between the fetch of a row's own numbers and its turn
 FEW = 10  # outputs: of more, a row's buffers crowd the nearest cache
+# Where there is no machine code, or it checks indices, numbers of a state go one by one.
+CHECKED = bool(numba.config.DISABLE_JIT or numba.config.BOUNDSCHECK)  # type: ignore[attr-defined]
 POSITIVE = 2**60 - 1  # j & POSITIVE is j, and tells the compiler that j is no negative index
 LEAST = 1e-300  # a norm that may be divided by: plain Python refuses 0
 LARGEST, LARGEST_FLOAT32 = 1e300, 1e38  # z that a state may hold, and n
@@ -181,6 +183,7 @@ def learn_few(
     # scalar code, so time and last bits would depend on where memory is.
     buffers = np.empty((5, LANES * -(-longest // LANES) * n_outputs + APART))
     x, z, root_n, w, u = buffers[0], buffers[1], buffers[2], buffers[3], buffers[4]
+    places = np.empty(longest, np.intp)  # of a row's coordinates in numbers
     no_l1, intercept_no_l1 = without_l1(prox), without_l1(intercept_prox)
     if average is not None:
         begin, part = numbers.dtype.type(average.begin), part_of_mean(average)
@@ -192,18 +195,26 @@ def learn_few(
         start = indptr[i] & POSITIVE
         size = (indptr[i + 1] - start) & POSITIVE
         padded = LANES * -(-size // LANES)
+        in_fours = 0
+        if several is None and indices is not None and not CHECKED:
+            in_fours = size & -4
+            for k in range(in_fours):
+                places[k] = width * (feature(indices, start, k) & POSITIVE)
         inverse_alpha = 1.0 / rates[min(n_learned, rates.size - 1)]
         # Not divided within weight and step: REORDER would do so for each coordinate.
         slowness = inverse_alpha / intercept_prox.rate
         for c in range(n_outputs):
             first = c * padded
-            for k in range(size):
-                at = width * (feature(indices, start, k) & POSITIVE)
-                j = at + c
+            for k in range(0, in_fours, 4):
+                load_four(numbers, places, k, z, root_n)
+            for k in range(in_fours, size):
+                j = width * (feature(indices, start, k) & POSITIVE) + c
                 z[first + k], root_n[first + k] = numbers[j], numbers[j + n_outputs]
-                if average is not None and loss is None:
+            if average is not None and loss is None:
+                for k in range(size):
+                    at = width * (feature(indices, start, k) & POSITIVE)
                     if numbers[at + SINCE * n_outputs] == begin:
-                        lag = np.float64(numbers[j + LAG * n_outputs])
+                        lag = np.float64(numbers[at + LAG * n_outputs + c])
                         z[first + k] = z_of_mean(
                             z[first + k], root_n[first + k], lag, part, inverse_alpha, prox
                         )
@@ -344,7 +355,10 @@ def learn_few(
                         inverse_alpha,
                         no_l1,
                     )
-            for k in range(size):
+            if average is None:
+                for k in range(0, in_fours, 4):
+                    store_four(numbers, places, k, z, root_n)
+            for k in range(in_fours if average is None else 0, size):
                 at = width * (feature(indices, start, k) & POSITIVE)
                 j = at + c
                 if average is not None:
@@ -693,10 +707,71 @@ def llvm_prefetch(context, array, index):
             [cgutils.voidptr_t],
             ir.FunctionType(ir.VoidType(), [cgutils.voidptr_t, i32, i32, i32]),
         )
-        builder.call(function, [address, i32(0), i32(3), i32(1)])  # read, keep, data
+        # To read, to be kept in the second cache, data.
+        builder.call(function, [address, i32(0), i32(2), i32(1)])
         return context.get_dummy_value()
 
     return types.void(array, types.intp), codegen
+
+
+def llvm_load_four(context, numbers, places, k, firsts, seconds):
+    """Write the two numbers at each of four places to firsts[k:k + 4] and seconds[k:k + 4].
+
+    Numbers that are written one by one are in the cache before vector code can read them:
+    it would wait for them.
+    """
+
+    def codegen(context, builder, signature, args):
+        pairs, halves, align = four_pairs(context, builder, signature, args)
+        a, b, c, d = (builder.load(pair, align=align) for pair in pairs)
+        ac, bd = lanes(builder, a, c, 0, 1, 2, 3), lanes(builder, b, d, 0, 1, 2, 3)
+        values = lanes(builder, ac, bd, 0, 4, 2, 6), lanes(builder, ac, bd, 1, 5, 3, 7)
+        for value, half in zip(values, halves, strict=True):
+            if value.type != half.type.pointee:  # float32
+                value = builder.fpext(value, half.type.pointee)
+            builder.store(value, half, align=8)
+        return context.get_dummy_value()
+
+    return types.void(numbers, places, k, firsts, seconds), codegen
+
+
+def llvm_store_four(context, numbers, places, k, firsts, seconds):
+    """Write firsts[k:k + 4] and seconds[k:k + 4] to where llvm_load_four reads them."""
+
+    def codegen(context, builder, signature, args):
+        pairs, halves, align = four_pairs(context, builder, signature, args)
+        four = ir.VectorType(context.get_value_type(numbers.dtype), 4)
+        values = [builder.load(half, align=8) for half in halves]
+        if values[0].type != four:  # float32
+            values = [builder.fptrunc(value, four) for value in values]
+        ac, bd = lanes(builder, *values, 0, 4, 2, 6), lanes(builder, *values, 1, 5, 3, 7)
+        for pair, both, first in zip(pairs, (ac, bd, ac, bd), (0, 0, 2, 2), strict=True):
+            builder.store(lanes(builder, both, both, first, first + 1), pair, align=align)
+        return context.get_dummy_value()
+
+    return types.void(numbers, places, k, firsts, seconds), codegen
+
+
+def four_pairs(context, builder, signature, args):
+    """Return the addresses of four pairs, of the fours of their halves, and pairs' alignment."""
+    numbers, places, firsts, seconds = (
+        context.make_array(signature.args[n])(context, builder, args[n]).data for n in (0, 1, 3, 4)
+    )
+    element = numbers.type.pointee
+    pairs = []
+    for n in range(4):
+        place = builder.load(builder.gep(places, [builder.add(args[2], ir.IntType(64)(n))]))
+        at = builder.gep(numbers, [place])
+        pairs.append(builder.bitcast(at, ir.VectorType(element, 2).as_pointer()))
+    four = ir.VectorType(ir.DoubleType(), 4).as_pointer()
+    halves = [builder.bitcast(builder.gep(half, [args[2]]), four) for half in (firsts, seconds)]
+    return pairs, halves, context.get_abi_sizeof(element)
+
+
+def lanes(builder, a, b, *which):
+    """Return some numbers of two vectors as one; those of b come after a's."""
+    i32 = ir.IntType(32)
+    return builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(i32, len(which)), list(which)))
 
 
 def llvm_has_ones(context, ones, row):
@@ -713,6 +788,8 @@ def llvm_has_ones(context, ones, row):
 
 feature: Any = intrinsic(llvm_feature)
 has_ones: Any = intrinsic(llvm_has_ones)
+load_four: Any = intrinsic(llvm_load_four)
+store_four: Any = intrinsic(llvm_store_four)
 prefetch: Any = intrinsic(llvm_prefetch)
 if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]
     feature = lambda indices, start, k: k if indices is None else int(indices[start + k])  # noqa: E731
