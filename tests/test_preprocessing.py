@@ -649,7 +649,7 @@ NOTHING = [
 ]
 
 
-@pytest.mark.parametrize("nothing", NOTHING, ids=repr)
+@pytest.mark.parametrize("nothing", NOTHING, ids=lambda nothing: type(nothing).__name__)
 def test_a_column_wholly_missing_has_no_kind_yet(nothing):
     for values in (["a"], [1], [True], [DAY]):
         for numeric in ("category", "value", "bin"):

@@ -720,7 +720,9 @@ def touch(model):
 
 @some_losses
 @each_kind
-@pytest.mark.parametrize(("learn", "options"), [(fit, {"l1": 0.1}), (stream, {})], ids=str)
+@pytest.mark.parametrize(
+    ("learn", "options"), [(fit, {"l1": 0.1}), (stream, {})], ids=["fit", "stream"]
+)
 def test_numbers_after_auto_keep_the_weights(case, learn, kind, options):
     make, y = case
     X = in_unit(ROWS[kind](120), 2.0**10)
