@@ -156,7 +156,7 @@ def learn_few(
     y,
     sample_weight,
     loss,  # None: only predict
-    rates,  # one, or one a row with that of the row before in front
+    inverse_alphas,  # 1 / alpha: one, or one a row with that of the row before in front
     prox,
     intercept_prox,
     clip,
@@ -200,7 +200,7 @@ def learn_few(
             in_fours = size & -4
             for k in range(in_fours):
                 places[k] = width * (feature(indices, start, k) & POSITIVE)
-        inverse_alpha = 1.0 / rates[min(n_learned, rates.size - 1)]
+        inverse_alpha = inverse_alphas[min(n_learned, inverse_alphas.size - 1)]
         # Not divided within weight and step: REORDER would do so for each coordinate.
         slowness = inverse_alpha / intercept_prox.rate
         for c in range(n_outputs):
@@ -308,7 +308,7 @@ def learn_few(
                 peak = max(peak, abs(gradient[c]))
             norm = max(math.sqrt(norm), peak)  # the squares of small ones are 0
         slowest = inverse_alpha
-        inverse_alpha = 1.0 / rates[min(n_learned + 1, rates.size - 1)]
+        inverse_alpha = inverse_alphas[min(n_learned + 1, inverse_alphas.size - 1)]
         slowest = max(slowest, inverse_alpha)
         if not (
             abs(value * sample_weight[i]) < LARGEST
@@ -486,7 +486,7 @@ def learn_many(
     y,
     sample_weight,
     loss,
-    rates,
+    inverse_alphas,
     prox,
     intercept_prox,
     clip,
@@ -516,7 +516,7 @@ def learn_many(
         size = (indptr[i + 1] - start) & POSITIVE
         all_ones = has_ones(ones, i)
 
-        inverse_alpha = 1.0 / rates[min(n_learned, rates.size - 1)]
+        inverse_alpha = inverse_alphas[min(n_learned, inverse_alphas.size - 1)]
         slowness = inverse_alpha / intercept_prox.rate
         bias_sum, bias_root_n_sum = 0.0, 0.0
         for c in range(n_outputs):
@@ -597,7 +597,7 @@ def learn_many(
             peak = max(peak, abs(gradient[c]))
         norm = max(math.sqrt(norm), peak)  # the squares of small ones are 0
         slowest = inverse_alpha
-        inverse_alpha = 1.0 / rates[min(n_learned + 1, rates.size - 1)]
+        inverse_alpha = inverse_alphas[min(n_learned + 1, inverse_alphas.size - 1)]
         slowest = max(slowest, inverse_alpha)
         if not (
             abs(value * sample_weight[i]) < LARGEST

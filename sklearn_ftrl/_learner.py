@@ -279,10 +279,12 @@ class Learner:
     def _pass(self, batch, loss, rates, raws, learned):
         """Call the kernel."""
         n_outputs = self.state.shape[2]
+        with np.errstate(over="ignore"):  # it refuses rows where that is inf
+            inverse_alphas = 1.0 / rates
         arguments = (
             *batch,
             loss,
-            rates,
+            inverse_alphas,
             self.numbers.prox,
             self.numbers.intercept_prox,
             self.numbers.clip,

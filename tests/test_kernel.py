@@ -261,7 +261,7 @@ def learn(X, y, states, prox, average, loss=LEARN, rates=0.5, order=None, sample
         y.astype(float),
         sample_weight,
         loss,
-        np.atleast_1d(rates),
+        1.0 / np.atleast_1d(rates),
         prox,
         prox._replace(rate=0.8, l1=0.0),
         None,
