@@ -1,14 +1,20 @@
 """What both estimators share of scikit-learn: parameters, fit and partial_fit, predictions."""
 
+import math
+from contextlib import suppress
+
 import numpy as np
+from scipy import sparse
 from sklearn.base import _fit_context
 from sklearn.utils import check_random_state
 
 from . import _follow, _passes, _rows
 from ._auto import enough
+from ._kernel import FEW, LARGEST
 from ._learner import Learner
 from ._parameters import ParametrizedFtrl
 from ._team import Team
+from ._units import STANDS_OUT
 from ._weights import Weights
 
 try:
@@ -201,9 +207,43 @@ class BaseFtrl(CallbackSupportMixin, ParametrizedFtrl):
 
     def _partial_fit(self, X, y, sample_weight=None, raws=None, **classes):
         """Learn the rows once, in the order given; write the raw predictions before to raws."""
-        draft, batch = self._prepared(X, y, sample_weight, **classes)
+        trusted = self._trusted(X)
+        if trusted:
+            was, kept = vars(self), self._learner.copy()
+            with suppress(ValueError):  # of a row, or an argument: to say which, look at all
+                return self._learn_once(X, y, sample_weight, raws, trusted=trusted, **classes)
+            self.__dict__ = was
+            self._learner = kept.copy(self._learner)
+        return self._learn_once(X, y, sample_weight, raws, **classes)
+
+    def _learn_once(self, X, y, sample_weight, raws, **options):
+        """Learn the rows, and be as the call leaves the estimator."""
+        draft, batch = self._prepared(X, y, sample_weight, **options)
         self.__dict__ = vars(draft)
         return self._learn(batch, raws)
+
+    def _trusted(self, X):
+        """Return up to which number the kernel alone may check the rows of X; 0 if of none.
+
+        That is where a copy of the state, to go back to, costs less than a look at the rows,
+        and nothing but the kernel reads them all.
+        """
+        learner = getattr(self, "_learner", None)
+        if not (isinstance(learner, Learner) and sparse.issparse(X) and X.format == "csr"):
+            return 0.0
+        typical = np.inf if learner.scales is None else learner.scales.typical
+        if (
+            4 * learner.state.nbytes > X.data.nbytes
+            or learner.state.shape[2] > FEW
+            or X.indices.dtype not in (np.int32, np.int64)
+            or self._n_threads() > 1
+            or learner.units is not None
+            or self._waits_for_rows()
+            or (self.learning_rate == "auto" and typical == np.inf)
+        ):
+            return 0.0
+        largest = math.sqrt(LARGEST)  # whose square is a number
+        return min(STANDS_OUT * typical, largest) if self.learning_rate == "auto" else largest
 
     def _learn(self, batch, raws=None):
         """Learn rows that the estimator is ready for."""
@@ -221,13 +261,15 @@ class BaseFtrl(CallbackSupportMixin, ParametrizedFtrl):
                 if hasattr(self, "_first_rows"):
                     first = self._first_rows
                     self._first_rows = first._replace(order=first.order[: learner.t])
-            loss = total / (batch.weights[batch.order].sum() or 1.0)
+            order, weights = batch.order, batch.weights
+            weights = weights if order.size == weights.size else weights[order]
+            loss = total / (weights.sum() or 1.0)
             self.n_iter_, self.loss_curve_, self.progressive_loss_ = 1, [loss], loss
             for name in ["best_iter_", "validation_curve_"]:  # of a fit before
                 vars(self).pop(name, None)
         return self
 
-    def _prepared(self, X, y, sample_weight=None, **classes):
+    def _prepared(self, X, y, sample_weight=None, trusted=None, **classes):
         """Return the estimator as it is before the first of these rows, and the rows."""
         before = getattr(self, "_learner", None)
         if isinstance(before, Weights):
@@ -240,7 +282,7 @@ class BaseFtrl(CallbackSupportMixin, ParametrizedFtrl):
                 "early_stopping=True is for fit: partial_fit holds no rows out. Set it to False."
             )
         draft = self._draft()  # what is refused before a row is learned changes nothing
-        batch, _ = draft._take(X, y, sample_weight, before, **classes)
+        batch, _ = draft._take(X, y, sample_weight, before, trusted, **classes)
         if before is not None and before.shape[0] != draft._n_outputs():
             draft._learner = draft._grown(before, self.classes_)
         draft._prepare(batch)
@@ -276,7 +318,7 @@ class BaseFtrl(CallbackSupportMixin, ParametrizedFtrl):
         if batch.order.size and not enough(batch):
             self._first_rows = _rows.joined(batch, batch._replace(order=batch.order[:0]))
 
-    def _take(self, X, y, sample_weight, before, **classes):
+    def _take(self, X, y, sample_weight, before, trusted=None, **classes):
         """Return what the kernel learns, and the weights without those of classes.
 
         ``before`` is the learner to go on from, or weights to start from, or None.
@@ -287,14 +329,14 @@ class BaseFtrl(CallbackSupportMixin, ParametrizedFtrl):
         dtype = [np.float64, np.float32] if fresh else before.dtype
         X, y, sample_weight = self._check(X, y, sample_weight, dtype, reset=before is None)
         targets = self._encode(y, fresh, **classes)
-        return self._batch(X, y, targets, sample_weight), sample_weight
+        return self._batch(X, y, targets, sample_weight, trusted), sample_weight
 
-    def _batch(self, X, y, targets, sample_weight):
+    def _batch(self, X, y, targets, sample_weight, trusted=None):
         """Return checked arrays as what the kernel learns."""
         with np.errstate(over="ignore"):
             weights = self._weigh(sample_weight, targets, y)
         _rows.check_sum(weights)
-        return _rows.batch(X, targets, weights, self)
+        return _rows.batch(X, targets, weights, self, trusted)
 
     def _check(self, X, y, sample_weight, dtype, reset):
         """Return the arguments as checked arrays."""

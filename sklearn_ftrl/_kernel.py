@@ -90,6 +90,9 @@ LARGEST, LARGEST_FLOAT32 = 1e300, 1e38  # z that a state may hold, and n
 class Rows(NamedTuple):
     """CSR rows whose indices are in range and increase strictly within a row.
 
+    Where rows are not ``checked``, learn_few refuses those that are not like this, and
+    learn_many all.
+
     Without indices, all rows have all features. Of a row whose numbers are all 1, as they are
     where categories are hashed, data is not read: it is the larger half of what memory sends.
     """
@@ -100,6 +103,7 @@ class Rows(NamedTuple):
     longest: int
     largest: float  # no absolute number is larger
     ones: np.ndarray | None  # of bool, one a row: its numbers are all 1; None without indices
+    checked: bool = True
 
 
 class Prox(NamedTuple):
@@ -173,9 +177,10 @@ def learn_few(
     Gather, compute, scatter: the arithmetic is vector code on a row's own small buffers, one
     output after the other, while the coordinates of rows to come are on their way from
     memory. A row of weight 0 is only predicted. Where a row's loss or gradient is too large,
-    it is the end: the row has changed nothing and is returned as well, else -1.
+    it is the end: the row has changed nothing and is returned as well, else -1. So it is where
+    rows are not checked and one is not as ``Rows`` says.
     """
-    data, indices, indptr, longest, _, ones = rows
+    data, indices, indptr, longest, largest_x, ones, checked = rows
     n_outputs = 1 if several is None else several
     width = 2 * n_outputs if average is None else 4 * n_outputs  # of a coordinate
     near = NEAR if average is None else NEAR_WIDE
@@ -195,6 +200,14 @@ def learn_few(
         start = indptr[i] & POSITIVE
         size = (indptr[i + 1] - start) & POSITIVE
         padded = LANES * -(-size // LANES)
+        if not checked and size > 0:
+            n_descents = 0
+            for k in range(size - 1):
+                n_descents += feature(indices, start, k + 1) <= feature(indices, start, k)
+            end = width * feature(indices, start, size - 1)
+            if n_descents > 0 or feature(indices, start, 0) < 0 or end >= numbers.size:
+                learned[0] = n_learned
+                return total, i
         in_fours = 0
         if several is None and indices is not None and not CHECKED:
             in_fours = size & -4
@@ -231,6 +244,11 @@ def learn_few(
             x[k] = 0.0
         for k in range(padded):
             square += x[k] * x[k]
+        if not checked and not square <= largest_x * largest_x:
+            for k in range(size):
+                if not abs(x[k]) <= largest_x:
+                    learned[0] = n_learned
+                    return total, i
 
         w_sum, root_n_sum, bias_sum, bias_root_n_sum = 0.0, 0.0, 0.0, 0.0
         for c in range(n_outputs):
@@ -498,7 +516,10 @@ def learn_many(
     learned,  # OUT, of shape (1,)
 ):
     """Do what learn_few does for more than FEW outputs: in place, vector code over them."""
-    data, indices, indptr, longest, _, ones = rows
+    data, indices, indptr, longest, _, ones, checked = rows
+    if not checked:
+        learned[0] = 0
+        return 0.0, order[0]
     n_outputs = intercept.shape[1]
     width = 2 * n_outputs if average is None else 4 * n_outputs
     w = np.empty(longest * n_outputs)
@@ -1163,7 +1184,7 @@ def merge_parts(state, parts, first, last, alpha, prox, average, steps, is_inter
 @njit(fastmath=REORDER)
 def multiply(rows, order, w, out):
     """Add to out, of shape (order.size, n_outputs), the product of the rows with weights w."""
-    data, indices, indptr, _, _, ones = rows
+    data, indices, indptr, _, _, ones, _ = rows
     n_outputs = w.shape[1]
     flat = w.ravel()
     for t in range(order.size):
@@ -1210,7 +1231,7 @@ def squares(rows, order, out):
 
     Return how many of their numbers are not 0, and the sum of the roots of all.
     """
-    data, _, indptr, _, _, ones = rows
+    data, _, indptr, _, _, ones, _ = rows
     n_numbers, roots = 0.0, 0.0
     for t in range(order.size):
         row = order[t]
@@ -1233,7 +1254,7 @@ def squares(rows, order, out):
 @njit
 def count_new(rows, order, state):
     """Return how many of the rows have a feature whose z is 0: no row has taught it yet."""
-    data, indices, indptr, _, _, _ = rows
+    data, indices, indptr, _, _, _, _ = rows
     n_new = 0
     for t in range(order.size):
         start = indptr[order[t]]

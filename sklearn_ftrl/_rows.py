@@ -30,12 +30,18 @@ class Batch(NamedTuple):
     weights: np.ndarray
 
 
-def batch(X, targets, weights, estimator=None):
-    """Return the rows whose weight is above 0, in the order given."""
+def batch(X, targets, weights, estimator=None, trusted=None):
+    """Return the rows whose weight is above 0, in the order given.
+
+    Up to the absolute number ``trusted``, if any, the kernel checks the rows as it takes them.
+    """
     order = np.flatnonzero(weights != 0)
-    return Batch(
-        as_rows(X, estimator), order, _frozen(targets, np.float64), _frozen(weights, np.float64)
-    )
+    rows = None
+    if trusted and order.size == weights.size:  # else some rows would never be looked at
+        rows = unchecked(X, trusted)
+    if rows is None:
+        rows = as_rows(X, estimator)
+    return Batch(rows, order, _frozen(targets, np.float64), _frozen(weights, np.float64))
 
 
 def narrowed(batch, n_features):
@@ -221,6 +227,23 @@ def as_rows(X, estimator=None):
     if data.size > indptr[-1]:  # room that scipy leaves at the end
         return rows._replace(data=data[: indptr[-1]], indices=indices[: indptr[-1]])
     return rows
+
+
+def unchecked(X, largest):
+    """Return CSR rows for the kernel to check, or None where it takes more than that."""
+    sizes = np.diff(X.indptr)
+    fits = X.indptr.size == X.shape[0] + 1 and X.data.size == X.indices.size
+    if not (fits and X.indptr[0] == 0 and 0 <= sizes.min() and X.indptr[-1] <= X.data.size):
+        return None
+    return Rows(
+        _frozen(X.data),
+        _frozen(X.indices),
+        _frozen(X.indptr, np.int64),
+        int(sizes.max()),
+        largest,
+        ones=_frozen(np.zeros(sizes.size, bool)),
+        checked=False,
+    )
 
 
 def _checked(rows, X, estimator):
