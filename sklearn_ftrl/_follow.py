@@ -4,6 +4,7 @@ import numpy as np
 
 from ._auto import NOTHING_JUDGED
 from ._kernel import count_new
+from ._rows import check_some
 from ._weights import loss_of
 
 FIRST = 1000  # rows learned when the rate is set anew for the first time, then at twice as many
@@ -43,14 +44,17 @@ def _judge(learner, batch, every):
     at = np.arange(first - period, size, period)[:, np.newaxis] + np.arange(RUN)
     order = batch.order[at[(at >= 0) & (at < size)]]
     y, weights = batch.targets[order], batch.weights[order]
-    raws = learner.predict_in_units(batch.rows, order)
+    rows, at = batch.rows, order
+    if not rows.checked:
+        rows, at = check_some(rows, order, learner.shape[1]), np.arange(order.size)
+    raws = learner.predict_in_units(rows, at)
     with np.errstate(all="ignore"):
         half = 0.5 * (raws - learner.intercepts())
         losses = [
             loss_of(learner.numbers.loss, y, weights, moved)
             for moved in (raws - half, raws, raws + half)
         ]
-    n_new = count_new(batch.rows, order, learner.state)
+    n_new = count_new(rows, at, learner.state)
     judged = np.add(learner.scales.judged, [*losses, order.size, n_new, order.size / size])
     learner.scales = learner.scales._replace(judged=tuple(judged.tolist()))
 

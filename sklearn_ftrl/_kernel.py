@@ -90,8 +90,8 @@ LARGEST, LARGEST_FLOAT32 = 1e300, 1e38  # z that a state may hold, and n
 class Rows(NamedTuple):
     """CSR rows whose indices are in range and increase strictly within a row.
 
-    Where rows are not ``checked``, learn_few refuses those that are not like this, and
-    learn_many all.
+    Where rows are not ``checked``, learn_few refuses to learn those that are not like this,
+    and learn_many any. Nothing else may take them.
 
     Without indices, all rows have all features. Of a row whose numbers are all 1, as they are
     where categories are hashed, data is not read: it is the larger half of what memory sends.
@@ -200,7 +200,7 @@ def learn_few(
         start = indptr[i] & POSITIVE
         size = (indptr[i + 1] - start) & POSITIVE
         padded = LANES * -(-size // LANES)
-        if not checked and size > 0:
+        if loss is not None and not checked and size > 0:
             n_descents = 0
             for k in range(size - 1):
                 n_descents += feature(indices, start, k + 1) <= feature(indices, start, k)
@@ -244,7 +244,7 @@ def learn_few(
             x[k] = 0.0
         for k in range(padded):
             square += x[k] * x[k]
-        if not checked and not square <= largest_x * largest_x:
+        if loss is not None and not checked and not square <= largest_x * largest_x:
             for k in range(size):
                 if not abs(x[k]) <= largest_x:
                     learned[0] = n_learned
