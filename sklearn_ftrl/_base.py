@@ -209,11 +209,11 @@ class BaseFtrl(CallbackSupportMixin, ParametrizedFtrl):
         """Learn the rows once, in the order given; write the raw predictions before to raws."""
         trusted = self._trusted(X)
         if trusted:
-            was, kept = vars(self), self._learner.copy()
+            was = vars(self)
+            self.__dict__ = was | {"_learner": self._learner.copy()}
             with suppress(ValueError):  # of a row, or an argument: to say which, look at all
                 return self._learn_once(X, y, sample_weight, raws, trusted=trusted, **classes)
             self.__dict__ = was
-            self._learner = kept.copy(self._learner)
         return self._learn_once(X, y, sample_weight, raws, **classes)
 
     def _learn_once(self, X, y, sample_weight, raws, **options):
@@ -225,8 +225,8 @@ class BaseFtrl(CallbackSupportMixin, ParametrizedFtrl):
     def _trusted(self, X):
         """Return up to which number the kernel alone may check the rows of X; 0 if of none.
 
-        That is where a copy of the state, to go back to, costs less than a look at the rows,
-        and nothing but the kernel reads them all.
+        That is where a copy of the state, to leave the old one as it is, costs less than a look
+        at the rows, and nothing but the kernel reads them all.
         """
         learner = getattr(self, "_learner", None)
         if not (isinstance(learner, Learner) and sparse.issparse(X) and X.format == "csr"):

@@ -44,17 +44,17 @@ def _judge(learner, batch, every):
     at = np.arange(first - period, size, period)[:, np.newaxis] + np.arange(RUN)
     order = batch.order[at[(at >= 0) & (at < size)]]
     y, weights = batch.targets[order], batch.weights[order]
-    rows, at = batch.rows, order
+    rows = batch.rows
     if not rows.checked:
-        rows, at = check_some(rows, order, learner.shape[1]), np.arange(order.size)
-    raws = learner.predict_in_units(rows, at)
+        rows, order = check_some(rows, order, learner.shape[1]), np.arange(order.size)
+    raws = learner.predict_in_units(rows, order)
     with np.errstate(all="ignore"):
         half = 0.5 * (raws - learner.intercepts())
         losses = [
             loss_of(learner.numbers.loss, y, weights, moved)
             for moved in (raws - half, raws, raws + half)
         ]
-    n_new = count_new(rows, at, learner.state)
+    n_new = count_new(rows, order, learner.state)
     judged = np.add(learner.scales.judged, [*losses, order.size, n_new, order.size / size])
     learner.scales = learner.scales._replace(judged=tuple(judged.tolist()))
 

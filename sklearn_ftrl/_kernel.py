@@ -102,7 +102,9 @@ class Rows(NamedTuple):
     indptr: np.ndarray
     longest: int
     largest: float  # no absolute number is larger
-    ones: np.ndarray | None  # of bool, one a row: its numbers are all 1; None without indices
+    ones: (
+        np.ndarray | None
+    )  # of bool, one a row: where set, its numbers are 1; None without indices
     checked: bool = True
 
 
@@ -183,6 +185,7 @@ def learn_few(
     data, indices, indptr, longest, largest_x, ones, checked = rows
     n_outputs = 1 if several is None else several
     width = 2 * n_outputs if average is None else 4 * n_outputs  # of a coordinate
+    n_features = numbers.size // width
     near = NEAR if average is None else NEAR_WIDE
     # In one array and far apart: where buffers may overlap, as far as LLVM can tell, it takes
     # scalar code, so time and last bits would depend on where memory is.
@@ -204,8 +207,8 @@ def learn_few(
             n_descents = 0
             for k in range(size - 1):
                 n_descents += feature(indices, start, k + 1) <= feature(indices, start, k)
-            end = width * feature(indices, start, size - 1)
-            if n_descents > 0 or feature(indices, start, 0) < 0 or end >= numbers.size:
+            last = feature(indices, start, size - 1)
+            if n_descents > 0 or feature(indices, start, 0) < 0 or last >= n_features:
                 learned[0] = n_learned
                 return total, i
         in_fours = 0
@@ -738,8 +741,8 @@ def llvm_prefetch(context, array, index):
 def llvm_load_four(context, numbers, places, k, firsts, seconds):
     """Write the two numbers at each of four places to firsts[k:k + 4] and seconds[k:k + 4].
 
-    Numbers that are written one by one are in the cache before vector code can read them:
-    it would wait for them.
+    Where numbers are written one by one, vector code that reads them waits until all are in
+    the cache.
     """
 
     def codegen(context, builder, signature, args):

@@ -231,17 +231,19 @@ def as_rows(X, estimator=None):
 
 def unchecked(X, largest):
     """Return CSR rows for the kernel to check, or None where it takes more than that."""
-    sizes = np.diff(X.indptr)
-    fits = X.indptr.size == X.shape[0] + 1 and X.data.size == X.indices.size
-    if not (fits and X.indptr[0] == 0 and 0 <= sizes.min() and X.indptr[-1] <= X.data.size):
+    indptr = _frozen(X.indptr, np.int64)
+    fits = indptr.size == X.shape[0] + 1 and X.data.size == X.indices.size
+    if not (fits and indptr[0] == 0 and indptr[-1] <= X.data.size):
+        return None
+    if not (indptr[:-1] <= indptr[1:]).all():  # a difference of wrong ones may be too large
         return None
     return Rows(
-        _frozen(X.data),
-        _frozen(X.indices),
-        _frozen(X.indptr, np.int64),
-        int(sizes.max()),
+        _frozen(X.data[: indptr[-1]]),
+        _frozen(X.indices[: indptr[-1]]),
+        indptr,
+        int(np.diff(indptr).max()),
         largest,
-        ones=_frozen(np.zeros(sizes.size, bool)),
+        ones=_frozen(np.zeros(X.shape[0], bool)),
         checked=False,
     )
 

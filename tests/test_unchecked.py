@@ -1,5 +1,7 @@
 """partial_fit may leave it to the kernel to check rows: nothing but time may show it."""
 
+import copy
+
 import numpy as np
 import pytest
 from oracle import NUMBERS
@@ -41,6 +43,14 @@ def with_index(index):
     return change
 
 
+def with_wide_index(index):
+    def change(X):
+        X.indices, X.indptr = X.indices.astype(np.int64), X.indptr.astype(np.int64)
+        X.indices[-1] = index
+
+    return change
+
+
 def with_order(X):
     X.indices[-3:] = X.indices[-3:][::-1].copy()
 
@@ -59,6 +69,15 @@ def with_end(X):
 
 def with_fall(X):
     X.indptr[5] = X.indptr[7]
+
+
+def with_unsigned_fall(X):
+    X.indptr = X.indptr.astype(np.uint64)
+    with_fall(X)
+
+
+def with_wrap(X):
+    X.indptr[:33] = (np.arange(33) * 2**27).astype(np.int32)
 
 
 def same(X):
@@ -80,8 +99,12 @@ FAULTS = {
     "a negative index": with_index(-1),
     "a large index": with_index(N_FEATURES),
     "a huge index": with_index(2**31 - 1),
+    "an index that a product wraps": with_wide_index(2**62 + 3),
+    "an index far beyond memory": with_wide_index(2**62 + 2**45),
     "an end": with_end,
     "a fall": with_fall,
+    "an unsigned fall": with_unsigned_fall,
+    "a wrap": with_wrap,
 }
 MODELS = {
     "numbers": (FtrlClassifier, NUMBERS, 2),
@@ -144,7 +167,7 @@ def test_the_model_and_the_error_are_those_of_rows_that_are_looked_at_before(
     (FINE | FAULTS)[kind](X)
     looks_first._trusted = lambda X: 0.0
     np.testing.assert_equal(outcome(make(), X, y), outcome(looks_first, X, y))
-    assert n_unchecked == [kind not in ("an end", "a fall")]
+    assert n_unchecked == [kind not in ("an end", "a fall", "an unsigned fall", "a wrap")]
 
 
 @pytest.mark.parametrize("kind", FAULTS)
@@ -155,6 +178,25 @@ def test_a_fault_in_the_last_row_is_an_error_and_changes_nothing(begun, kind):
     error, after = outcome(model, X, y)
     assert error
     np.testing.assert_equal(after, everything(make()))
+
+
+@pytest.mark.parametrize("change", [same, with_number(np.nan)], ids=["fine", "NaN"])
+def test_another_estimator_of_the_same_arrays_stays_as_it_is(begun, change):
+    make, y = begun
+    X, model = rows(), make()
+    change(X)
+    other = copy.copy(model)
+    outcome(model, X, y)
+    np.testing.assert_equal(everything(other), everything(make()))
+
+
+def test_a_fault_is_named_where_the_state_is_read_only(begun):
+    make, y = begun
+    X, model = rows(), make()
+    with_number(np.nan)(X)
+    model._learner.state.flags.writeable = False
+    with pytest.raises(ValueError, match="NaN"):
+        model.partial_fit(X, y)
 
 
 def test_after_a_fault_the_model_learns_as_if_it_had_not_been(begun):
