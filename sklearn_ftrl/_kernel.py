@@ -80,8 +80,8 @@ NEAR_WIDE = 4  # while averaging, when they are twice as many
 TOGETHER = 512  # numbers of rows that are looked at together
 FAR = 8  # rows between the fetch of a row's own numbers and its turn
 FEW = 10  # outputs: of more, a row's buffers crowd the nearest cache
-# Where there is no machine code, or it checks indices, numbers of a state go one by one.
-CHECKED = bool(numba.config.DISABLE_JIT or numba.config.BOUNDSCHECK)  # type: ignore[attr-defined]
+# Numbers of a state, where there is no machine code, or it checks indices as Python does.
+ONE_BY_ONE = bool(numba.config.DISABLE_JIT or numba.config.BOUNDSCHECK)  # type: ignore[attr-defined]
 POSITIVE = 2**60 - 1  # j & POSITIVE is j, and tells the compiler that j is no negative index
 LEAST = 1e-300  # a norm that may be divided by: plain Python refuses 0
 LARGEST, LARGEST_FLOAT32 = 1e300, 1e38  # z that a state may hold, and n
@@ -102,9 +102,7 @@ class Rows(NamedTuple):
     indptr: np.ndarray
     longest: int
     largest: float  # no absolute number is larger
-    ones: (
-        np.ndarray | None
-    )  # of bool, one a row: where set, its numbers are 1; None without indices
+    ones: np.ndarray | None  # of bool, one a row: if set, its numbers are 1; None: no indices
     checked: bool = True
 
 
@@ -212,7 +210,7 @@ def learn_few(
                 learned[0] = n_learned
                 return total, i
         in_fours = 0
-        if several is None and indices is not None and not CHECKED:
+        if several is None and indices is not None and not ONE_BY_ONE:
             in_fours = size & -4
             for k in range(in_fours):
                 places[k] = width * (feature(indices, start, k) & POSITIVE)
