@@ -69,9 +69,11 @@ def find_scales(
     n_numbers, roots = squares(batch.rows, batch.order, squared)
     if not n_numbers:  # for want of rows that are not empty: features of size 1
         squared[:], n_numbers, roots = 1.0, squared.size, squared.size
-    weights = batch.weights[batch.order]
+    targets, weights = batch.targets, batch.weights
+    if batch.order.size < weights.size:  # else spare two copies
+        targets, weights = targets[batch.order], weights[batch.order]
     with np.errstate(all="ignore"):
-        raw, slope, intercept = of_targets(batch.targets[batch.order], weights)
+        raw, slope, intercept = of_targets(targets, weights)
         square = squared.max() if by_largest else squared.sum() / np.count_nonzero(squared)
         if fit_intercept:
             square *= _spread(batch, squared, n_features)
@@ -99,7 +101,8 @@ def find_scales(
 
 def _spread(batch, squared, n_features):
     """Return the mean square of rows about their mean, by that about 0: 1/9 to 1."""
-    filled = some = batch.order[squared > 0.0]
+    filled = batch.order if squared.all() else batch.order[squared > 0.0]
+    some = filled
     if filled.size > SAMPLE:  # at random: rows may be sorted, or periodic
         some = np.random.default_rng(0).choice(filled, SAMPLE, replace=False)
     n_some = np.float64(some.size)

@@ -545,7 +545,7 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
         """Return the scales of raw predictions and of the loss's slope, and intercepts."""
         if self.loss != "log_loss":
             return 0.5, 1.0, None
-        counts = np.bincount(y.astype(int), weights / weights.mean(), self.classes_.size) + 0.5
+        counts = np.bincount(y.astype(int), weights, self.classes_.size) / weights.mean() + 0.5
         logits = np.log(counts / counts.sum())
         if logits.size == 2:
             return 1.0, 1.0, logits[1:] - logits[0]

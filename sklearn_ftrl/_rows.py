@@ -89,12 +89,13 @@ def _own(batch):
 def entries(rows, order):
     """Return data, indices and sizes of these rows, in this order."""
     data, indices, indptr, *_ = rows
-    if indices is not None and np.array_equal(order, np.arange(indptr.size - 1)):
+    n_rows, starts = indptr.size - 1, indptr[order]
+    sizes = indptr[order + 1] - starts
+    if indices is not None and order.size == n_rows and np.array_equal(order, np.arange(n_rows)):
         own = slice(indptr[0], indptr[-1])
-        return data[own], indices[own], np.diff(indptr)
-    sizes = np.diff(indptr)[order]
+        return data[own], indices[own], sizes
     offsets = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    at = np.repeat(indptr[order], sizes) + offsets
+    at = np.repeat(starts, sizes) + offsets
     features = offsets.astype(np.int32) if indices is None else indices[at]
     return data[at], features, sizes
 
