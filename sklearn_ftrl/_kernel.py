@@ -986,35 +986,26 @@ def n_of_beta(beta, power):
 
 
 @njit
-def count_moved(state, start):
-    """Return how many features have left the start; -1 if one has been seen less than there."""
-    n_moved = 0
-    for j in range(state.shape[0]):
-        moved = False
-        for c in range(state.shape[2]):
-            if state[j, ROOT_N, c] < start[j, ROOT_N, c]:
-                return -1
-            # z alone, where a gradient is too small for n
-            moved |= state[j, Z, c] != start[j, Z, c] or state[j, ROOT_N, c] != start[j, ROOT_N, c]
-        n_moved += moved
-    return n_moved
+def take_moved(state, start, moved, numbers):
+    """Write which features have left the start, and their z and root n, NaN where an output stays.
 
-
-@njit
-def take_moved(state, start, features, numbers):
-    """Write which features have left the start, and z and root n: NaN of an output that has not."""
+    The numbers may take the place of the state. Return how many features they are; -1 if one
+    has been seen less than at the start.
+    """
     at = 0
     for j in range(state.shape[0]):
         any_moved = False
         for c in range(state.shape[2]):
             z, root_n = state[j, Z, c], state[j, ROOT_N, c]
-            if z != start[j, Z, c] or root_n != start[j, ROOT_N, c]:
-                if not any_moved:
-                    features[at] = j
-                    numbers[at] = np.nan
-                    any_moved = True
-                numbers[at, Z, c], numbers[at, ROOT_N, c] = z, root_n
+            z0, root_n0 = start[j, Z, c], start[j, ROOT_N, c]
+            if root_n < root_n0:
+                return -1
+            own = (z != z0) | (root_n != root_n0)  # z alone, where a gradient is too small for n
+            numbers[at, Z, c], numbers[at, ROOT_N, c] = z, root_n if own else np.nan
+            any_moved |= own
+        moved[j] = any_moved
         at += any_moved
+    return at
 
 
 @njit
@@ -1046,59 +1037,46 @@ def sums_of_both(of_a, i, in_a, of_b, k, in_b, c, power):
 
 
 @njit
-def count_distinct(a, b):
-    """Return how many numbers are in two sorted arrays of distinct ones."""
-    i = k = n = 0
-    while i < a.size and k < b.size:
-        first, second = a[i], b[k]
-        i += first <= second
-        k += second <= first
-        n += 1
-    return n + a.size - i + b.size - k
+def add(in_a, of_a, in_b, of_b, power, sums):
+    """Write the sums of the features that parts of two groups have moved."""
+    i = k = at = 0
+    for j in range(in_a.size):
+        if in_a[j] or in_b[j]:
+            for c in range(sums.shape[2]):
+                count, n, z, n_to_p = sums_of_both(of_a, i, in_a[j], of_b, k, in_b[j], c, power)
+                sums[at, COUNT, c], sums[at, SUM_N, c] = count, n
+                sums[at, SUM_Z, c], sums[at, SUM_N_TO_P, c] = z, n_to_p
+            i += in_a[j]
+            k += in_b[j]
+            at += 1
 
 
 @njit
-def add(a, of_a, b, of_b, power, features, sums):
-    """Write the sorted features of both, and the sums of their numbers."""
-    i = k = 0
-    for at in range(features.size):
-        in_a = i < a.size and (k == b.size or a[i] <= b[k])
-        in_b = k < b.size and (i == a.size or b[k] <= a[i])
-        features[at] = a[i] if in_a else b[k]
-        for c in range(sums.shape[2]):
-            count, n, z, n_to_p = sums_of_both(of_a, i, in_a, of_b, k, in_b, c, power)
-            sums[at, COUNT, c], sums[at, SUM_N, c] = count, n
-            sums[at, SUM_Z, c], sums[at, SUM_N_TO_P, c] = z, n_to_p
-        i += in_a
-        k += in_b
-
-
-@njit
-def merge_sums(state, a, of_a, b, of_b, alpha, prox, is_intercept):
+def merge_sums(state, in_a, of_a, in_b, of_b, alpha, prox, is_intercept):
     """Write to the state, which is that of the start, what the parts of two groups stand for."""
     few, fixed = few_of(prox), fixed_of(prox, alpha)
     i = k = 0
-    while i < a.size or k < b.size:
-        in_a = i < a.size and (k == b.size or a[i] <= b[k])
-        in_b = k < b.size and (i == a.size or b[k] <= a[i])
-        j = a[i] if in_a else b[k]
-        for c in range(state.shape[2]):
-            n_moved, n, z, n_to_p = sums_of_both(of_a, i, in_a, of_b, k, in_b, c, prox.power)
-            if n_moved > 0:
-                state[j, Z, c], state[j, ROOT_N, c] = rule(
-                    np.float64(state[j, Z, c]),
-                    np.float64(state[j, ROOT_N, c]),
-                    n_moved,
-                    n,
-                    z,
-                    n_to_p,
-                    prox,
-                    few,
-                    fixed,
-                    is_intercept,
+    for j in range(in_a.size):
+        if in_a[j] or in_b[j]:
+            for c in range(state.shape[2]):
+                n_moved, n, z, n_to_p = sums_of_both(
+                    of_a, i, in_a[j], of_b, k, in_b[j], c, prox.power
                 )
-        i += in_a
-        k += in_b
+                if n_moved > 0:
+                    state[j, Z, c], state[j, ROOT_N, c] = rule(
+                        np.float64(state[j, Z, c]),
+                        np.float64(state[j, ROOT_N, c]),
+                        n_moved,
+                        n,
+                        z,
+                        n_to_p,
+                        prox,
+                        few,
+                        fixed,
+                        is_intercept,
+                    )
+            i += in_a[j]
+            k += in_b[j]
 
 
 @njit

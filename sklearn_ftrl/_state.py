@@ -14,8 +14,6 @@ from ._kernel import (
     add,
     average_state,
     change_curvature,
-    count_distinct,
-    count_moved,
     merge_sums,
     take_moved,
     weights,
@@ -136,49 +134,46 @@ def grown(state, at, n_outputs, n, prox, factor):
 
 
 class Sums(NamedTuple):
-    """What parts have moved, of the features that have left their start.
+    """What parts have moved: which features have left their start, and numbers of these.
 
     Numbers that add up, of shape (these features, 4, n_outputs); of one part its z and root n.
     """
 
-    features: np.ndarray  # sorted
+    moved: np.ndarray  # a bool for each feature
     numbers: np.ndarray
     power: float | None
 
     def none(self):
         """Return the sums of no part."""
-        return self._replace(features=self.features[:0], numbers=self.numbers[:0])
+        return self._replace(moved=np.zeros_like(self.moved), numbers=self.numbers[:0])
 
 
-def sums(state, start, power):
-    """Return what one part has moved."""
-    n_moved = count_moved(state, start)
+def sums(state, start, power, out=None):
+    """Return what one part has moved, in the memory of an array like the state if given."""
+    moved, numbers = np.empty(state.shape[0], bool), np.empty_like(state) if out is None else out
+    n_moved = take_moved(state, start, moved, numbers)
     if n_moved < 0:
         raise ValueError("A part has not gone on from start: it has seen less of some feature.")
-    features = np.empty(n_moved, np.intp)
-    numbers = np.empty((n_moved, 2, state.shape[2]), state.dtype)
-    take_moved(state, start, features, numbers)
-    return Sums(features, numbers, power)
+    return Sums(moved, numbers[:n_moved], power)
 
 
 def added(one, other):
     """Return the sums of two groups of parts together."""
-    n_features = count_distinct(one.features, other.features)
-    features = np.empty(n_features, np.intp)
-    numbers = np.empty((n_features, 4, one.numbers.shape[2]))
-    add(*one[:2], *other, features, numbers)
-    return Sums(features, numbers, one.power)
+    moved = one.moved | other.moved
+    numbers = np.empty((np.count_nonzero(moved), 4, one.numbers.shape[2]))
+    add(*one[:2], *other, numbers)
+    return Sums(moved, numbers, one.power)
 
 
 def scaled(sums, features, factor):
     """Return the sums of parts whose z and root n of these features are multiplied."""
     sums = added(sums, sums.none())  # of one part, too
-    at = np.searchsorted(features, sums.features).clip(max=features.size - 1)
-    own = features[at] == sums.features
-    factor = factor[at[own], np.newaxis]
-    sums.numbers[own, SUM_N] *= factor**2
-    sums.numbers[own, SUM_Z] *= factor
-    sums.numbers[own, SUM_N_TO_P] *= factor if sums.power is None else factor**sums.power
+    own = sums.moved[features]
+    at = np.cumsum(sums.moved)[features[own]] - 1
+    factor = factor[own, np.newaxis]
+    sums.numbers[at, SUM_N] *= factor**2
+    sums.numbers[at, SUM_Z] *= factor
+    sums.numbers[at, SUM_N_TO_P] *= factor if sums.power is None else factor**sums.power
     return sums
 
 
