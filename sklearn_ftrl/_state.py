@@ -29,16 +29,21 @@ def start(n_features, n_outputs, dtype, n):
 
 
 def zeros(shape, dtype):
-    """Return zeros that begin with a cache line, so that fewer lines hold a coordinate."""
+    """Return zeros that begin with a cache line."""
+    return _aligned(np.zeros, shape, dtype)
+
+
+def _aligned(make, shape, dtype):
+    """Return an array that begins with a cache line, so that fewer lines hold a coordinate."""
     size = math.prod(shape)
-    numbers = np.zeros(size + 64 // np.dtype(dtype).itemsize, dtype)
+    numbers = make(size + 64 // np.dtype(dtype).itemsize, dtype)
     aligned = -numbers.ctypes.data % 64 // numbers.itemsize
     return numbers[aligned : aligned + size].reshape(shape)
 
 
 def copied(state):
     """Return a copy that begins with a cache line too."""
-    copy = zeros(state.shape, state.dtype)
+    copy = _aligned(np.empty, state.shape, state.dtype)
     copy[:] = state
     return copy
 
@@ -55,7 +60,7 @@ def averaged(wide, average, alpha, prox, out=None):
     """Return the plain state that stands for the mean; if no step is in it, the present state."""
     n_features, _, n_outputs = wide.shape
     if out is None:
-        out = zeros((n_features, 2, n_outputs), wide.dtype)
+        out = _aligned(np.empty, (n_features, 2, n_outputs), wide.dtype)
     average_state(wide, average, alpha, prox, out)
     return out
 
