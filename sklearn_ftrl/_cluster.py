@@ -232,7 +232,9 @@ def rounds(job, groups, local, n_rounds):
         if not waits:
             break
     if seen:
-        start = _after_rounds(job.client, start, groups, n_rounds)
+        start = job.client.submit(_ready, start)
+        for _ in range(n_rounds):
+            start = _round(job.client, start, groups)
     [model] = job.gather([start])
     if is_new(local) and (is_new(model) or model.t_ == 0):
         raise ValueError("No partition has a row with a weight above 0.")
@@ -251,34 +253,16 @@ def _ready(model):
     return model
 
 
-def _after_rounds(client, start, groups, n_rounds):
-    """Return a future of the model after all rounds."""
-    starts = [client.submit(_ready, start)] * len(groups)
-    for _ in range(n_rounds):
-        starts = _round(client, starts, groups)
-    return starts[0]
-
-
-def _round(client, starts, groups):
-    """Return futures of the model after all groups of partitions, each on its worker.
-
-    Of two workers each merges the sums of both, and need not wait for the other's model.
-    """
-    near = [_near(worker) for worker in groups]
+def _round(client, start, groups):
+    """Return a future of the model after all groups of partitions, each on its worker."""
     sums = [
-        client.submit(_learned, start, group, **where)
-        for start, group, where in zip(starts, groups.values(), near, strict=True)
+        client.submit(_learned, start, group, **_near(worker)) for worker, group in groups.items()
     ]
-    if len(sums) == 2:
-        return [
-            client.submit(_merged, start, *sums, pure=False, **where)
-            for start, where in zip(starts, near, strict=True)
-        ]
     while len(sums) > 2:
         left_over = sums[-1:] if len(sums) % 2 else []
         pairs = zip(sums[::2], sums[1::2], strict=False)
         sums = [client.submit(_merge.add, *pair) for pair in pairs] + left_over
-    return [client.submit(_merged, starts[0], *sums)] * len(groups)
+    return client.submit(_merged, start, *sums)
 
 
 def _learned(start, batches):

@@ -424,31 +424,31 @@ def test_a_worker_killed_in_a_round_changes_nothing(mortal, kill_once):
 def test_a_start_lost_with_a_worker_is_sent_again(client, monkeypatch):
     parts = [rows(seed) for seed in range(2)]
     module = sys.modules["sklearn_ftrl._cluster"]
-    a_round, rounds = module._round, []
+    a_round, starts = module._round, []
 
-    def lost_once(client, starts, groups):
-        rounds.append(starts)
-        if len(rounds) == 1:
-            starts[0].cancel()
-        return a_round(client, starts, groups)
+    def lost_once(client, start, groups):
+        starts.append(start)
+        if len(starts) == 1:
+            start.cancel()
+        return a_round(client, start, groups)
 
     monkeypatch.setattr(module, "_round", lost_once)
     model = DaskFtrlClassifier(**NUMBERS).fit(*placed(client, parts))
-    assert len(rounds) == 6
+    assert len(starts) == 6
     assert_same(model, by_hand(parts, 3, untrained()))
 
 
 def test_a_round_leaves_its_start_as_it_was(client, monkeypatch):
     module = sys.modules["sklearn_ftrl._cluster"]
-    a_round, first = module._round, []
+    a_round, starts = module._round, []
 
-    def recorded(client, starts, groups):
-        first.append(starts[0])
-        return a_round(client, starts, groups)
+    def recorded(client, start, groups):
+        starts.append(start)
+        return a_round(client, start, groups)
 
     monkeypatch.setattr(module, "_round", recorded)
     DaskFtrlClassifier(**NUMBERS).fit(*placed(client, [rows(seed) for seed in range(2)]))
-    assert [start.result().t_ for start in first] == [0, 120, 240]
+    assert [start.result().t_ for start in starts] == [0, 120, 240]
 
 
 @pytest.fixture
@@ -561,12 +561,12 @@ def test_workers_that_are_all_paused_in_a_round_are_an_error(no_workers, monkeyp
     module = sys.modules["sklearn_ftrl._cluster"]
     a_round = module._round
 
-    def paused(client, starts, groups):
-        starts[0].result()  # a task that a worker has, and has not begun, waits there
+    def paused(client, start, groups):
+        start.result()  # a task that a worker has, and has not begun, waits there
         client.run(pause)
         while client.run_on_scheduler(any_runs):
             time.sleep(0.05)
-        return a_round(client, starts, groups)
+        return a_round(client, start, groups)
 
     monkeypatch.setattr(module, "_round", paused)
     model = DaskFtrlClassifier(**NUMBERS, n_rounds=1, client=no_workers, no_workers_timeout=0.2)
