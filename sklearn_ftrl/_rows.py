@@ -89,11 +89,12 @@ def _own(batch):
 def entries(rows, order):
     """Return data, indices and sizes of these rows, in this order."""
     data, indices, indptr, *_ = rows
-    n_rows, starts = indptr.size - 1, indptr[order]
-    sizes = indptr[order + 1] - starts
+    n_rows = indptr.size - 1
     if indices is not None and order.size == n_rows and np.array_equal(order, np.arange(n_rows)):
         own = slice(indptr[0], indptr[-1])
-        return data[own], indices[own], sizes
+        return data[own], indices[own], np.diff(indptr)
+    starts = indptr[order]
+    sizes = indptr[order + 1] - starts
     offsets = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
     at = np.repeat(starts, sizes) + offsets
     features = offsets.astype(np.int32) if indices is None else indices[at]

@@ -153,9 +153,9 @@ class Sums(NamedTuple):
         return self._replace(moved=np.zeros_like(self.moved), numbers=self.numbers[:0])
 
 
-def sums(state, start, power, out=None):
-    """Return what one part has moved, in the memory of an array like the state if given."""
-    moved, numbers = np.empty(state.shape[0], bool), np.empty_like(state) if out is None else out
+def sums(state, start, power):
+    """Return what one part has moved."""
+    moved, numbers = np.empty(state.shape[0], bool), np.empty_like(state)
     n_moved = take_moved(state, start, moved, numbers)
     if n_moved < 0:
         raise ValueError("A part has not gone on from start: it has seen less of some feature.")
