@@ -69,9 +69,7 @@ def find_scales(
     n_numbers, roots = squares(batch.rows, batch.order, squared)
     if not n_numbers:  # for want of rows that are not empty: features of size 1
         squared[:], n_numbers, roots = 1.0, squared.size, squared.size
-    targets, weights = batch.targets, batch.weights
-    if batch.order.size < weights.size:  # else spare two copies
-        targets, weights = targets[batch.order], weights[batch.order]
+    targets, weights = batch.labelled()
     with np.errstate(all="ignore"):
         raw, slope, intercept = of_targets(targets, weights)
         square = squared.max() if by_largest else squared.sum() / np.count_nonzero(squared)

@@ -261,8 +261,7 @@ class BaseFtrl(CallbackSupportMixin, ParametrizedFtrl):
                 if hasattr(self, "_first_rows"):
                     first = self._first_rows
                     self._first_rows = first._replace(order=first.order[: learner.t])
-            order, weights = batch.order, batch.weights
-            weights = weights if order.size == weights.size else weights[order]
+            _, weights = batch.labelled()
             loss = total / (weights.sum() or 1.0)
             self.n_iter_, self.loss_curve_, self.progressive_loss_ = 1, [loss], loss
             for name in ["best_iter_", "validation_curve_"]:  # of a fit before

@@ -987,7 +987,7 @@ def n_of_beta(beta, power):
 
 @njit
 def take_moved(state, start, moved, numbers):
-    """Write which features have left the start, and z and root n; NaN where an output has not.
+    """Write which features have left the start, their z, and root n: NaN of an output that stays.
 
     Return how many features they are; -1 if one has been seen less than at the start.
     """
@@ -1000,8 +1000,7 @@ def take_moved(state, start, moved, numbers):
             if root_n < root_n0:
                 return -1
             own = (z != z0) | (root_n != root_n0)  # z alone, where a gradient is too small for n
-            numbers[at, Z, c] = z if own else np.nan
-            numbers[at, ROOT_N, c] = root_n if own else np.nan
+            numbers[at, Z, c], numbers[at, ROOT_N, c] = z, root_n if own else np.nan
             any_moved |= own
         moved[j] = any_moved
         at += any_moved

@@ -29,6 +29,12 @@ class Batch(NamedTuple):
     targets: np.ndarray
     weights: np.ndarray
 
+    def labelled(self):
+        """Return targets and weights of these rows; of all rows, in any order, without a copy."""
+        if self.order.size == self.weights.size:
+            return self.targets, self.weights
+        return self.targets[self.order], self.weights[self.order]
+
 
 def batch(X, targets, weights, estimator=None, trusted=None):
     """Return the rows whose weight is above 0, in the order given.
