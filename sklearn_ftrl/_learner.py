@@ -304,14 +304,15 @@ class Learner:
 
     def predict(self, rows, order, n_threads=1):
         """Return the linear predictor of rows in this order, of shape (n_rows, n_outputs)."""
-        mixed = self.is_centered and rows.indices is not None
-        if mixed or rows.data.size >= self.state.shape[0]:
+        if self._needs_all_weights(rows, order):
             return product(rows, order, self.weights(), self.intercepts(), n_threads)
-        return self._predict_few(rows, order)
-
-    def _predict_few(self, rows, order):
-        """Return the linear predictor without a look at all weights."""
         return self.predict_in_units(rows if self.units is None else self.units.rows(rows), order)
+
+    def _needs_all_weights(self, rows, order):
+        """Return whether rows are predicted by all weights, and not by the state of theirs."""
+        mixed = self.is_centered and rows.indices is not None
+        n_numbers = rows.data.size * order.size // (rows.indptr.size - 1)
+        return mixed or n_numbers >= self.state.shape[0]
 
     def predict_in_units(self, rows, order):
         """Return the linear predictor of rows in the units of this model."""
@@ -523,9 +524,9 @@ class Averaging(Learner):
 
     def predict(self, rows, order, n_threads=1):
         """Return the linear predictor of rows in this order, of shape (n_rows, n_outputs)."""
-        if self.is_centered and rows.indices is not None:
+        if self._needs_all_weights(rows, order):
             return self.copy().predict(rows, order, n_threads)
-        return self._predict_few(rows, order)
+        return super().predict(rows, order)
 
     def weights(self):
         """Return the weights as an array of shape (n_features, n_outputs), float64."""
