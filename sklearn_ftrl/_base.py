@@ -176,8 +176,9 @@ class BaseFtrl(CallbackSupportMixin, ParametrizedFtrl):
                 )
             best = passes.best
         finally:  # after an error or Ctrl-C, the mean of the steps of the last pass
+            passes.team = None  # its memory is for the mean, and that of the parts for the refit
             self._learner = best or passes.learner.learned()
-            passes.parts, passes.team = [], None  # their memory is for the refit
+            passes.parts = []
         return stopped
 
     def _refit(self, batch, n_iter, random_state, task, told, start):
