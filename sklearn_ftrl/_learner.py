@@ -56,6 +56,18 @@ class Learner:
             scales,
         )
 
+    def __getstate__(self):
+        """Return the attributes; of a state of zeros, which may be large, its shape and dtype."""
+        attributes = vars(self)
+        if self.t == 0 and not self.state.any():
+            return attributes | {"state": (self.state.shape, self.dtype)}
+        return attributes
+
+    def __setstate__(self, attributes):
+        vars(self).update(attributes)
+        if isinstance(self.state, tuple):
+            self.state = _state.zeros(*self.state)
+
     @property
     def dtype(self):
         return self.state.dtype

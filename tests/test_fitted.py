@@ -195,6 +195,16 @@ def test_a_saved_model_goes_on_to_the_same_bits(copied, kind):
     assert_same_bits(partial_fit(model, X, y), partial_fit(other, X, y))
 
 
+def test_a_model_that_has_learned_nothing_is_saved_in_few_bytes(kind):
+    estimator, y = kind
+    X = random_rows()
+    model = partial_fit(estimator(**NUMBERS), X, y, sample_weight=np.zeros(60))
+    saved = pickle.dumps(model)
+    again = partial_fit(pickle.loads(saved), X, y)
+    assert len(saved) < len(pickle.dumps(again)) - 0.9 * again._learner.state.nbytes
+    assert_same_bits(again, partial_fit(model, X, y))
+
+
 def test_a_model_mapped_from_a_file_goes_on_learning(kind, tmp_path):
     estimator, y = kind
     X = random_rows()
