@@ -42,6 +42,12 @@ def ftrl(work, shuffle, dtype=np.float64, **parameters):
     return lambda: clone(model).fit(X, work.y)
 
 
+def ftrl_default(work, shuffle):
+    """Return a fit of FtrlClassifier whose other parameters have their defaults."""
+    model = FtrlClassifier(max_iter=1, shuffle=shuffle, random_state=0)
+    return lambda: clone(model).fit(work.X, work.y)
+
+
 def ftrl_partial_fit(work, shuffle):
     """Return a partial_fit of a model that has learned the rows before."""
     if shuffle:
@@ -195,7 +201,7 @@ CONTESTANTS = {
     OURS: ftrl,
     "the same, float32 X": lambda *pass_: ftrl(*pass_, dtype=np.float32),
     "the same, n_jobs=2": lambda *pass_: ftrl(*pass_, n_jobs=2),
-    "FtrlClassifier()": lambda *pass_: ftrl(*pass_, average=True),
+    "FtrlClassifier(max_iter=1)": ftrl_default,
     "FtrlClassifier.partial_fit, warm": ftrl_partial_fit,
     "SGDClassifier, l2": lambda *pass_: sgd(*pass_, penalty="l2"),
     "SGDClassifier, l1": lambda *pass_: sgd(*pass_, penalty="l1"),

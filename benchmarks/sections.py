@@ -126,7 +126,10 @@ def train(quick, repeats):
         "Million non-zeros a second (slowest-fastest round), and the ratio to "
         f"{OURS} in the same order; above 1 is faster. In classes-20 a non-zero counts "
         "once, not once a class.",
-        "FtrlClassifier() gives the mean of the weights over the last quarter of an only epoch.",
+        "FtrlClassifier(max_iter=1) has defaults: it looks at all rows for "
+        '"auto", and gives the mean of the weights over the last quarter of the epoch. '
+        f"All other FTRL learners have learning_rate={plain.ALPHA:g}, beta={plain.BETA:g}, "
+        f"l1={plain.L1:g}, l2={plain.L2:g}.",
         "All that a call does is timed: validation, the state, the shuffling. Not timed: making "
         "X, or the text file, table or dicts of a peer.",
         "vw reads and parses text, as that is how it is used, in a second thread beside the "
