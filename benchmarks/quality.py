@@ -1,4 +1,4 @@
-"""Measure how well untouched models predict: ``python -m benchmarks.quality``.
+"""Measure how well default settings predict: ``python -m benchmarks.quality``.
 
 The data sets are found in packages or made up, see ``benchmarks/sets.py``; nothing is fetched.
 ``--data DIR`` takes those of a folder with a ``loaders.py`` instead, which has a list ``NAMES`` and
@@ -244,7 +244,7 @@ POISSON: dict[str, Callable] = {
 OTHERS = {
     "vw": vw("", 1),
     "vw --ftrl": vw("--ftrl", 1),
-    "vw --ftrl, 5 passes": vw("--ftrl", 5),
+    "vw --ftrl, 5 epochs": vw("--ftrl", 5),
     "datatable Ftrl": datatable,
 }
 CONTESTANTS = {
@@ -342,9 +342,9 @@ def table(name, data, results):
 
 
 SUMMARY = (
-    "The loss of the untouched model, and how far it is from that of scikit-learn's linear model, "
-    "tuned and with the best setting for the test, of SGD* and of vw (the best "
-    "of three); below 0 is better. Our seconds by those of SGD*; our rank among all."
+    "The loss of the default settings, and by how much it is above that of scikit-learn's linear "
+    "model, tuned and at its best for the test set, of SGD*, and of the best of three vw; below 0 "
+    "is better. Our seconds divided by those of SGD*. The rank of ours among all."
 )
 
 PEERS: dict[str, Callable] = {

@@ -93,7 +93,7 @@ def short(x):
 
 
 def train(quick, repeats):
-    """Time one pass over the rows."""
+    """Time one epoch."""
     scale = 50 if quick else 1
     makers = {
         "ctr-2^20": lambda: works.ctr(20, 1_000_000 // scale),
@@ -234,7 +234,7 @@ def _draw_rates(ax, work, rates):
         ax.barh(list(bars), list(bars.values()), 0.4, label=label)
     ax.set_yticks(range(len(names)), names)
     ax.invert_yaxis()
-    ax.set(title=f"One pass, {work}", xlabel="million non-zeros a second")
+    ax.set(title=f"One epoch, {work}", xlabel="million non-zeros a second")
     ax.legend()
 
 
@@ -413,7 +413,7 @@ def memory(quick, repeats):
 
 
 def scaling(quick, repeats):
-    """Time one pass in order over more and more rows, features, classes."""
+    """Time one epoch in order, of more and more rows, features, classes."""
     scale = 50 if quick else 1
     names = [OURS, "SGDClassifier, l2", "plain C loop"]
     largest = works.ctr(20, 1_000_000 // scale)
@@ -461,7 +461,7 @@ def _draw_lines(ax, axis, lines):
     for name, points in lines.items():
         if points:
             ax.plot(list(points), list(points.values()), "o-", label=name)
-    ax.set(title=f"One pass, by {axis}", xlabel=axis, ylabel="seconds", xscale="log", yscale="log")
+    ax.set(title=f"One epoch, by {axis}", xlabel=axis, ylabel="seconds", xscale="log", yscale="log")
     ticks = list(lines[OURS])
     ax.set_xticks(ticks, [f"{tick:,}" for tick in ticks], rotation=30)
     ax.set_xticks([], minor=True)

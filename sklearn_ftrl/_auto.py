@@ -92,7 +92,7 @@ def find_scales(
     if not (all(in_range) and (intercept is None or np.isfinite(intercept).all())):
         raise ValueError(
             'X, y or sample_weight is too large or too small for learning_rate="auto" or '
-            'beta="auto".'
+            'beta="auto". Scale them, or give numbers.'
         )
     return scales
 

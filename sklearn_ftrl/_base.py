@@ -65,7 +65,7 @@ class BaseFtrl(CallbackSupportMixin, ParametrizedFtrl):
         y_val=None,
         sample_weight_val=None,
     ):
-        """Learn from X and y in passes over the rows, until the loss stops falling.
+        """Learn from X and y in epochs, until the loss stops falling.
 
         Parameters
         ----------
@@ -83,7 +83,7 @@ class BaseFtrl(CallbackSupportMixin, ParametrizedFtrl):
         intercept_init : array-like of the shape of ``intercept_``, default=None
             Intercepts to start from.
         X_val : {array-like, sparse matrix} of shape (n_val, n_features), default=None
-            Rows for early stopping, instead of some that are held out of X.
+            Validation rows, instead of some of X.
         y_val : array-like of shape (n_val,), default=None
             Their target values.
         sample_weight_val : array-like of shape (n_val,), default=None
@@ -98,17 +98,17 @@ class BaseFtrl(CallbackSupportMixin, ParametrizedFtrl):
         ------
         ValueError, TypeError
             If a parameter, X, y or a weight is not valid, or if all weights are 0. The
-            estimator is then as it was before the call. Also if a row's loss or gradient is
-            too large for the state, or ``learning_rate`` fails, in a later pass, or ``scoring``
-            or the loss of rows held out, which has to be finite, in any: the rows before that
-            are then learned, and ``t_`` counts them. In the refit on all rows, see
-            ``early_stopping``, the model is then that of the best pass before.
+            estimator is then as it was before the call. Also if, in any epoch, a row's loss or
+            gradient is too large for the state, ``scoring`` fails, or the loss of the validation
+            rows is not finite, or if, after the first epoch, ``learning_rate`` fails. The model
+            has then learned the rows before, and ``t_`` counts them; in the retraining on all
+            rows, see ``early_stopping``, it is that of the best epoch.
 
         Warns
         -----
         ConvergenceWarning
-            If an intercept alone predicts rows held out better than the model does, and those
-            learned too. Not with ``scoring``.
+            If an intercept alone predicts the validation rows better than the model does, and
+            the rows learned too. Not with ``scoring``.
         """
         goes_on = self.warm_start and coef_init is None and hasattr(self, "_learner")
         before = self._learner if goes_on else None
@@ -186,7 +186,7 @@ class BaseFtrl(CallbackSupportMixin, ParametrizedFtrl):
         subtask = task.subcontext(task_name="refit", max_subtasks=n_iter)
         subtask.call_on_fit_task_begin(**told, reconstruction_attributes=self._snapshot)
         if self.verbose:
-            print(f"Refit on all rows, best_iter_={self.best_iter_}:")
+            print(f"Retraining on all rows, best_iter_={self.best_iter_}:")
         model = self._draft()
         model._learner = self._blank(self._learner)
         self._start_from(model._learner, *start)

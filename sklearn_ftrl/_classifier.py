@@ -131,7 +131,7 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
 
         - False: no validation rows.
         - True: ``validation_fraction`` of the rows. When their loss stops falling, ``fit``
-          retrains on all rows, for ``best_iter_`` epochs.
+          retrains on all rows, for ``best_iter_`` epochs. ``partial_fit`` refuses it.
         - "auto", more than 5,000 rows: as True.
         - "auto", 20 to 5,000 rows: two-fold validation. Each half of the rows trains a model
           validated on the other half. ``fit`` retrains on all rows for ``best_iter_`` epochs, or
@@ -144,9 +144,9 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
         With ``X_val`` or ``warm_start``, ``fit`` does not retrain: the model is that of the
         best epoch.
     validation_fraction : float, default=0.1
-        Above 0 and below 1: the part of the rows that are validation rows, where ``fit`` holds
-        out a part. They are drawn at random, with the classes in proportion.
-        With ``shuffle=False`` they are the last rows.
+        Above 0 and below 1: the share of the rows used for validation, unless it is two-fold, or
+        by ``X_val``. They are drawn at random, with the classes in proportion. With
+        ``shuffle=False`` they are the last rows.
     scoring : str, callable or None, default=None
         A scorer of scikit-learn for the validation rows. If sample weights differ, it has to
         take them. None: the mean loss, in which sample weights count and class weights do not.
@@ -158,8 +158,8 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
 
         - A dict: a key is the label that it equals; "1" is not 1. A class without a key has
           the factor 1. A key that is no class is an error, if some class has no key.
-        - "balanced", in ``fit`` alone: the sum of the sample weights by (n_classes * the sum of
-          this class).
+        - "balanced", in ``fit`` alone: the sum of the sample weights, divided by (n_classes * the
+          sum of those of the class).
     n_jobs : int or None, default=None
         Threads. None is 1, whatever joblib is told; -1 is a thread a core.
 
@@ -239,15 +239,17 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
 
     ``fit`` takes the numbers from all rows. With ``learning_rate="auto"``, ``average=True``,
     validation rows and more than one epoch, epoch k has 0.2 (k + 1) times the rate, at most 2.6
-    times; else all epochs have the rate. ``partial_fit`` takes them from the first rows of a
-    stream, until 100 rows that are not empty, or 1,000, have come. Until then each call learns
-    them anew, with the numbers of all; they are pickled with the model. Then ``beta_`` stays.
+    times; else all epochs have the rate.
+
+    ``partial_fit`` takes the numbers from the first rows of a stream: 100 that are not empty, or
+    1,000. Until these have come, the model keeps its rows, also in a pickle, and each call learns
+    all of them anew. Then ``beta_`` stays.
 
     **The rate of a stream**: ``learning_rate_`` follows the rows of ``partial_fit``. At t = 1000,
     2000, 4000 and so on it is multiplied by b. The coefficients are multiplied by b too; the
-    intercepts stay. b is the factor of the coefficients at which a sample of the last rows, each
-    predicted before its call, would have had the least loss. Noise, and labels that come late,
-    lower b; rare features raise it.
+    intercepts stay. Each call first predicts a sample of its rows: b is the factor for all
+    coefficients by which these predictions would have had the least loss. Noise, and labels that
+    come late, lower b; rare features raise it.
 
     - One change is at most by 2, all of them by 8 in either direction.
     - The rate rises above its start only if most rows have a feature that no row before had. So
@@ -412,7 +414,7 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
         return self.classes_[raw.argmax(axis=1) if raw.shape[1] > 1 else (raw[:, 0] > 0) * 1]
 
     def decision_function(self, X):
-        """Return the linear predictor: the log-odds of two classes, or a logit for each class.
+        """Return the decision function: the log-odds of two classes, or a number for each class.
 
         Parameters
         ----------
@@ -484,9 +486,9 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
     def uncertainty_score(self, X):
         """Return how far one more example like each row could move its log-odds, at most.
 
-        Rows of features that have been seen little score high: they are the ones worth
-        labelling, and those whose prediction is worth least. It is the score of section 6
-        of McMahan et al. for any value of a feature,
+        Rows of features that have been seen little score high: their prediction is worth least.
+        To choose rows to label, draw them by the score. It is the score of section 6 of
+        McMahan et al. for any value of a feature,
 
         ::
 

@@ -72,7 +72,7 @@ class FittedFtrl(BaseEstimator):
             raws = learner.predict(_rows.as_rows(X, self), np.arange(X.shape[0]), self._n_threads())
         if not np.isfinite(raws).all():  # so do NaN and inf in X show, in much fewer numbers
             _rows.check_finite(X, self)
-            raise ValueError("A linear predictor is not finite: X or the weights are too large.")
+            raise ValueError("The decision function is not finite: X or the weights are too large.")
         return raws
 
     @property

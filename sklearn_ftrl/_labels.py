@@ -125,10 +125,17 @@ def index_of(y, classes):
     if unseen.size:
         known = classes.tolist()
         unseen = {repr(label): label for label in unseen.tolist() if label not in known}
+        strangers = list(unseen.values())
+        advice = (
+            "To add classes to a model, call partial_fit(X, y, classes=...) with all labels, old "
+            "and new."
+        )
+        if isinstance(strangers[0], str) != isinstance(known[0], str):
+            types = type(strangers[0]).__name__, type(known[0]).__name__
+            advice = "y has labels of type {}, and classes_ of type {}.".format(*types)
         raise ValueError(
-            f"y contains previously unseen labels: {list(unseen.values())[:5]} are not among "
-            f"classes_, {classes!r}. partial_fit(X, y, classes=...) with all labels, old and new, "
-            "lets a model learn more of them."
+            f"y contains previously unseen labels: {strangers[:5]} are not among classes_, "
+            f"{classes!r}. {advice}"
         )
     return index
 

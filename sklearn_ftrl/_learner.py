@@ -226,7 +226,7 @@ class Learner:
         if rates.shape != steps.shape:
             raise ValueError(
                 f"learning_rate returned an array of shape {rates.shape} for step numbers of "
-                f"shape {steps.shape}."
+                f"shape {steps.shape}. Return a rate for each step, as np.full(steps.size, 0.1)."
             )
         if not (np.isfinite(rates).all() and rates.min() > 0):
             raise ValueError("learning_rate returned a rate that is not finite or not above 0.")
@@ -340,7 +340,7 @@ class Learner:
         loss = loss_of(self.numbers.loss, y, weights, raws) / weights.sum()
         if not np.isfinite(loss):
             raise ValueError(
-                "The loss of the rows held out is not finite. Lower learning_rate, raise beta, or "
+                "The loss of the validation rows is not finite. Lower learning_rate, raise beta, or "
                 "scale X and y."
             )
         return loss

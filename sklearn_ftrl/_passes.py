@@ -136,9 +136,8 @@ class Passes:
         if estimator.learning_rate != "auto":
             advice[-1] = 'learning_rate="auto" and beta="auto" follow the scales of X and y.'
         warnings.warn(
-            "The model has learned nothing that an intercept alone does not predict better: the "
-            f"loss of rows held out is {self.best_loss:.3g} at best, and {alone:.3g} of the "
-            f"intercept. {' '.join(advice)}",
+            "An intercept alone predicts the validation rows better than the model: its loss is "
+            f"{alone:.3g}, and the model's {self.best_loss:.3g} at best. {' '.join(advice)}",
             ConvergenceWarning,
         )
 

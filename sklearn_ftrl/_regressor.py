@@ -111,7 +111,7 @@ class FtrlRegressor(RegressorMixin, BaseFtrl):
 
         - False: no validation rows.
         - True: ``validation_fraction`` of the rows. When their loss stops falling, ``fit``
-          retrains on all rows, for ``best_iter_`` epochs.
+          retrains on all rows, for ``best_iter_`` epochs. ``partial_fit`` refuses it.
         - "auto", more than 5,000 rows: as True.
         - "auto", 20 to 5,000 rows: two-fold validation. Each half of the rows trains a model
           validated on the other half. ``fit`` retrains on all rows for ``best_iter_`` epochs, or
@@ -124,9 +124,8 @@ class FtrlRegressor(RegressorMixin, BaseFtrl):
         With ``X_val`` or ``warm_start``, ``fit`` does not retrain: the model is that of the
         best epoch.
     validation_fraction : float, default=0.1
-        Above 0 and below 1: the part of the rows that are validation rows, where ``fit`` holds
-        out a part. They are drawn at random.
-        With ``shuffle=False`` they are the last rows.
+        Above 0 and below 1: the share of the rows used for validation, unless it is two-fold, or
+        by ``X_val``. They are drawn at random. With ``shuffle=False`` they are the last rows.
     scoring : str, callable or None, default=None
         A scorer of scikit-learn for the validation rows. If sample weights differ, it has to
         take them. None: the mean loss.
@@ -208,9 +207,11 @@ class FtrlRegressor(RegressorMixin, BaseFtrl):
 
     ``fit`` takes the numbers from all rows. With ``learning_rate="auto"``, ``average=True``,
     validation rows and more than one epoch, epoch k has 0.2 (k + 1) times the rate, at most 2.6
-    times; else all epochs have the rate. ``partial_fit`` takes them from the first rows of a
-    stream, until 100 rows that are not empty, or 1,000, have come. Until then each call learns
-    them anew, with the numbers of all; they are pickled with the model. Then ``beta_`` stays.
+    times; else all epochs have the rate.
+
+    ``partial_fit`` takes the numbers from the first rows of a stream: 100 that are not empty, or
+    1,000. Until these have come, the model keeps its rows, also in a pickle, and each call learns
+    all of them anew. Then ``beta_`` stays.
     ``learning_rate_`` then follows the rows: see the notes of `FtrlClassifier` on the rate of a
     stream.
 

@@ -5,6 +5,7 @@ No other module imports pyarrow, which is optional and imported when a table com
 
 import datetime
 import math
+import os
 from collections.abc import Mapping, Set
 from numbers import Integral
 
@@ -58,6 +59,16 @@ def _names_and_columns(X):
             raise TypeError(
                 f"X is a {type(X).__name__}, which is no table in memory. Pass X.{method}()."
             )
+    if isinstance(X, str | os.PathLike) or not (hasattr(X, "__len__") or hasattr(X, "__array__")):
+        raise TypeError(
+            f"X is a {type(X).__name__}, not a table. Read it first, as pandas.read_csv or "
+            "pyarrow.parquet.read_table do."
+        )
+    if isinstance(X, list | tuple) and X and isinstance(X[0], str):
+        raise TypeError(
+            "X is a list of texts, not a table. A column of ids has a name: {name: X}. For the "
+            "words of texts there is HashingVectorizer."
+        )
     dtype = None if hasattr(X, "dtype") else object  # [1, "a"] is not ["1", "a"] yet
     X = check_array(X, dtype=dtype, ensure_all_finite=False, ensure_min_samples=0)
     return list(range(X.shape[1])), list(X.T)

@@ -1,7 +1,5 @@
 """Threads that learn apart from a common start, and are merged."""
 
-import copy
-
 import numpy as np
 
 from . import _state, _threads
@@ -58,9 +56,9 @@ class Team:
             _threads.in_threads(np.copyto, [(state, learner.state) for state in states])
             intercepts[:] = learner.intercept_state
         self.merged = None  # until they rest
-        members = [copy.copy(learner) for _ in range(size)]
-        for member, *own in zip(members, states, intercepts, strict=True):
-            member.state, member.intercept_state = own
+        members = [object.__new__(type(learner)) for _ in range(size)]
+        for member, state, intercept in zip(members, states, intercepts, strict=True):
+            vars(member).update(vars(learner), state=state, intercept_state=intercept)
         return members
 
     def merge(self, learner, alpha, average, steps):

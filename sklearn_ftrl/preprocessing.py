@@ -10,7 +10,7 @@ import numpy as np
 from joblib import effective_n_jobs
 from scipy import sparse
 from sklearn import get_config
-from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
+from sklearn.base import BaseEstimator, TransformerMixin, _fit_context, clone
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 
 from ._columns import column_of, hash_dictionaries
@@ -229,17 +229,18 @@ class ColumnHasher(TransformerMixin, BaseEstimator):
         ImportError
             If X needs pyarrow, and it is not installed.
         """
-        for name in ["n_features_in_", "feature_names_in_", "column_kinds_"]:
-            vars(self).pop(name, None)
-        self._warned = set()
+        found = {}
         if X is not None:
             table = as_table(X)
-            columns, _ = self._plan(table)
-            self.n_features_in_ = len(columns)
-            self.feature_names_in_ = np.array([c.name for c in columns], dtype=object)
-            self.column_kinds_ = {
-                c.name: None if is_missing(table.column(c.name)) else c.kind for c in columns
-            }
+            columns, _ = clone(self)._plan(table)  # which knows no other columns
+            names = [c.name for c in columns]
+            kinds = [None if is_missing(table.column(c.name)) else c.kind for c in columns]
+            found["n_features_in_"] = len(names)
+            found["feature_names_in_"] = np.array(names, dtype=object)
+            found["column_kinds_"] = dict(zip(names, kinds, strict=True))
+        for name in ["n_features_in_", "feature_names_in_", "column_kinds_"]:
+            vars(self).pop(name, None)
+        vars(self).update(found, _warned=set())
         return self
 
     def fit_transform(self, X, y=None):

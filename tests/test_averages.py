@@ -17,6 +17,7 @@ from oracle import (
     random_rows,
     random_targets,
 )
+from scipy import sparse
 from sklearn.base import clone
 
 from sklearn_ftrl import FtrlClassifier, FtrlRegressor, _learner, _state, _team, merge
@@ -363,6 +364,17 @@ def test_early_stopping_judges_the_means_and_gives_the_best_back():
     assert 1 < model.best_iter_ < 6
     assert model.best_iter_ == np.argmin(losses) + 1
     assert_mean(model, means[model.best_iter_ - 1])
+
+
+def test_the_mean_judges_the_same_where_features_outnumber_the_validation_rows():
+    X, y, X_val, y_val = two_parts()
+    X, X_val = sparse.csr_array(X), sparse.csr_array(X_val)
+    model = FtrlClassifier(max_iter=4, tol=None, l1=0.1, random_state=0)
+    expected = clone(model).fit(X, y, X_val=X_val, y_val=y_val).validation_curve_
+    for rows in X, X_val:
+        rows.resize(60, 20_000)
+    model.fit(X, y, X_val=X_val, y_val=y_val)
+    np.testing.assert_allclose(model.validation_curve_, expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize("best", [2, 5])

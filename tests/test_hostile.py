@@ -109,7 +109,7 @@ def test_sample_weights_whose_sum_overflows_are_refused():
 def test_a_prediction_that_overflows_is_refused(estimator, n_classes, container):
     X = np.random.default_rng(0).normal(size=(60, 12))
     model = estimator(**FEW).fit(X * 1e-9, random_targets(n_classes=n_classes))
-    with pytest.raises(ValueError, match="A linear predictor is not finite"):
+    with pytest.raises(ValueError, match="The decision function is not finite"):
         model.predict(container(X * 1e307))
 
 

@@ -96,7 +96,7 @@ def test_verbose_prints_a_line_an_epoch_of_the_refit(capsys):
     model = FtrlClassifier(**params, **FEW).fit(random_rows(), random_targets())
     *search, title = [line.split(":")[0] for line in capsys.readouterr().out.splitlines()][:4]
     assert search == ["Epoch 1", "Epoch 2", "Epoch 3"]
-    assert title == f"Refit on all rows, best_iter_={model.best_iter_}"
+    assert title == f"Retraining on all rows, best_iter_={model.best_iter_}"
 
 
 # Rows held out
@@ -563,7 +563,7 @@ def test_numpy_s_false_is_false():
 
 def test_a_validation_loss_that_is_not_finite_is_refused():
     X, y = noisy()
-    with pytest.raises(ValueError, match="loss of the rows held out is not finite"):
+    with pytest.raises(ValueError, match="loss of the validation rows is not finite"):
         FtrlRegressor().fit(X, y, X_val=1e200 * X, y_val=y)
 
 
@@ -840,7 +840,7 @@ def test_a_model_worse_than_an_intercept_is_warned_of_with_the_sizes_of_columns(
 def test_a_target_that_the_rate_is_too_small_for_is_warned_of():
     X, _ = one_large_column()
     y = 1000.0 + X[:, 0]
-    with pytest.warns(ConvergenceWarning, match=r"and 0\.\d+ of the intercept. learning_rate="):
+    with pytest.warns(ConvergenceWarning, match=r"its loss is 0\.\d+, .* at best\. learning_rate="):
         FtrlRegressor(learning_rate=1e-3, random_state=0).fit(X[:, :2], y)
 
 

@@ -4,6 +4,7 @@ import signal
 import sys
 import threading
 import time
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -77,6 +78,18 @@ def test_threads_give_what_merge_gives(options, n_classes, n_jobs):
     expected = merge(parts)
     for name in ["z_", "n_", "intercept_z_", "intercept_n_", "t_"]:
         np.testing.assert_allclose(getattr(model, name), getattr(expected, name), rtol=1e-12)
+
+
+def test_a_thread_takes_memory_for_one_state():
+    X, y = random_rows(), random_targets()
+    model = FtrlClassifier(n_jobs=2, **NUMBERS)
+    copy.copy(model).partial_fit(X, y, classes=[0, 1])  # compiling takes memory too
+    X.resize(60, 2**18)
+    tracemalloc.start()
+    model.partial_fit(X, y, classes=[0, 1])
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 3.1 * model._learner.state.nbytes
 
 
 @pytest.mark.parametrize("average", [True, False])
