@@ -403,8 +403,9 @@ def memory(quick, repeats):
             own = short(growth.rows / n) if per == "row" else "-"
             rows.append([case, per, short(growth.allocated / n), resident, own])
     notes = (
-        f"Beyond X, y and what was there before: per feature with 2^{bits} features and 1000 "
-        f"rows, per row with {n_rows:,} rows and 2^10 features; 39 non-zeros a row.",
+        f"Beyond X, y and what was there before. Per feature with 2^{bits} features and 1000 "
+        f"rows, in which few of them occur; per row with {n_rows:,} rows and 2^10 features. 39 "
+        "non-zeros a row.",
         "Allocated is what was asked for. Resident is what is in memory: a page of zeros that "
         "nothing has touched is not (measured on Linux alone).",
     )

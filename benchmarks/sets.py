@@ -65,13 +65,13 @@ def bundled(load, task, scaler=None):
 
 def late():
     """Which flights from New York arrive more than 15 minutes late: one-hot ids and pairs."""
-    flights, table = _flights()
+    flights, table = flights_and_ids()
     return Set(one_hot(table), flights["arr_delay"].to_numpy() > 15, "binary", table, True)
 
 
 def delay():
     """By how many minutes the same flights are late."""
-    flights, table = _flights()
+    flights, table = flights_and_ids()
     return Set(one_hot(table), flights["arr_delay"].to_numpy(), "regression", table, True)
 
 
@@ -79,7 +79,7 @@ def late_counts():
     """How many of an airport's flights of one hour are late."""
     import pandas as pd
 
-    flights = _flights()[0].assign(late=lambda flights: flights["arr_delay"] > 15)
+    flights = flights_and_ids()[0].assign(late=lambda flights: flights["arr_delay"] > 15)
     hours = flights.groupby(["month", "day", "hour", "origin"], as_index=False).agg(
         late=("late", "sum"),
         n_flights=("late", "size"),
@@ -97,7 +97,7 @@ def late_counts():
 
 
 @cache
-def _flights():
+def flights_and_ids():
     """Return the flights of 2013 in order of time, and a table of their ids and pairs of ids."""
     try:
         import pandas as pd

@@ -340,8 +340,8 @@ class Learner:
         loss = loss_of(self.numbers.loss, y, weights, raws) / weights.sum()
         if not np.isfinite(loss):
             raise ValueError(
-                "The loss of the validation rows is not finite. Lower learning_rate, raise beta, or "
-                "scale X and y."
+                "The loss of the validation rows is not finite. Lower learning_rate, raise beta, "
+                "or scale X and y."
             )
         return loss
 
