@@ -558,6 +558,15 @@ def test_columns_that_fit_did_not_see_are_named():
     assert not hasattr(hasher, "n_features_in_")
 
 
+@pytest.mark.parametrize("table", [{"a": [[1]]}, {"a": [1], "b": 2}, {}, "log.csv"])
+def test_a_fit_that_fails_remembers_what_the_one_before_did(table):
+    hasher = ColumnHasher().fit({"a": [1], "b": ["x"]})
+    with pytest.raises((TypeError, ValueError)):
+        hasher.fit(table)
+    with pytest.raises(ValueError, match=r"unknown: \['z'\]"):
+        hasher.transform({"z": [1]})
+
+
 # What fit remembers.
 
 NOON = datetime.datetime(2024, 1, 31, 12)

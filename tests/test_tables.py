@@ -275,7 +275,6 @@ def test_a_timestamp_too_late_for_microseconds_is_an_error():
         (np.empty((3, 0)), ValueError, "0 feature"),
         (["a", "b"], TypeError, "list of texts, not a table. A column of ids has a name"),
         ("log.csv", TypeError, "X is a str, not a table. Read it first"),
-        (None, TypeError, "X is a NoneType, not a table"),
         (iter([[1]]), TypeError, "not a table"),
         (np.array(["a"]), ValueError, "2D array"),
         (pd.Series(["a"]), TypeError, "Arrow table"),
