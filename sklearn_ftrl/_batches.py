@@ -7,7 +7,13 @@ from scipy import sparse
 from sklearn.base import is_classifier, is_regressor
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
-from sklearn.utils import assert_all_finite, check_consistent_length, get_tags, indexable
+from sklearn.utils import (
+    assert_all_finite,
+    check_consistent_length,
+    column_or_1d,
+    get_tags,
+    indexable,
+)
 from sklearn.utils.multiclass import unique_labels
 
 from ._labels import as_labels, distinct, named
@@ -29,7 +35,9 @@ def check_targets(learner, y):
     if is_classifier(learner):
         y = as_labels(y)
         assert_all_finite(y, input_name="y")
-        return y
+        is_column = np.ndim(y) == 2 and np.shape(y)[1] == 1
+        several = get_tags(learner).target_tags.multi_output
+        return column_or_1d(y, warn=True) if is_column and not several else y
     return as_targets(y) if is_regressor(learner) else np.asarray(y)
 
 

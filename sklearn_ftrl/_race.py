@@ -13,6 +13,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.parallel import Parallel, delayed
 
 from ._batches import split_pipeline, transform
+from ._labels import index_of
 
 FEWEST_BATCHES = 10  # that tell whether a candidate is worse beyond doubt
 STANDARD_ERRORS = 3.0
@@ -29,7 +30,7 @@ class Race:
     """Candidates that learn the same batches, and what their scores say so far.
 
     Arrays have an entry a candidate. Those who have stopped are None in ``candidates``, and
-    their entries stay as they are.
+    their entries stay as they are. ``error`` is the last that one of them has raised.
     """
 
     def __init__(self, search):
@@ -45,6 +46,7 @@ class Race:
             if steps and names.isdisjoint(["steps", *dict(steps)]):
                 estimator.steps = [*shared, estimator.steps[-1]]
             self.candidates.append(Candidate(estimator, *split_pipeline(estimator)))
+        self.estimator, self.error = search.estimator, None
         learners = [candidate.learner for candidate in self.candidates]
         self.scoring = default_scoring(learners) if search.scoring is None else search.scoring
         self.scorer = check_scoring(learners[0], self.scoring)
@@ -104,8 +106,9 @@ class Race:
             self.means[k], self.differences[k], self.errors[k] = error_score, np.nan, np.nan
         self._rank(going, search.eliminate)
         errors = {k: outcome.error for k, outcome in outcomes.items() if outcome.error is not None}
+        self.error = next(iter(errors.values()), self.error)
         if errors and search.error_score == "raise":
-            raise next(iter(errors.values()))
+            raise self.error
         for k in outcomes.keys() - going:
             reason = repr(errors[k]) if k in errors else f"its score is {scores[k]}"
             warnings.warn(
@@ -209,5 +212,5 @@ def _neg_log_loss(estimator, X, y, sample_weight=None):
     """Return the negative log loss; scikit-learn's scorer would take as long as learning."""
     p = estimator.predict_proba(X)
     eps = np.finfo(p.dtype).eps
-    p = p[np.arange(len(y)), np.searchsorted(estimator.classes_, y)].clip(eps, 1 - eps)
+    p = p[np.arange(len(y)), index_of(y, estimator.classes_)].clip(eps, 1 - eps)
     return np.average(np.log(p), weights=sample_weight)

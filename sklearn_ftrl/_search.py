@@ -27,6 +27,7 @@ from ._batches import (
 from ._fitted import DOC_PAGE
 from ._labels import named
 from ._race import Race, default_scoring
+from ._rows import check_sample_weight
 
 try:
     from sklearn.utils._repr_html.estimator import _VisualBlock
@@ -81,8 +82,8 @@ class ProgressiveSearch(MetaEstimatorMixin, BaseEstimator):
     error_score : "raise" or float, default=nan
         The score of a candidate that raises an error. A candidate whose ``partial_fit`` raises
         stops. So does a candidate whose score is not finite where another's is. Both give a
-        FitFailedWarning. "raise": raise the error. An error that all candidates raise is
-        always raised.
+        FitFailedWarning. "raise": raise the error. An error of ``partial_fit`` that all
+        candidates raise is always raised.
 
     Attributes
     ----------
@@ -102,7 +103,7 @@ class ProgressiveSearch(MetaEstimatorMixin, BaseEstimator):
         - ``mean_test_score``: its mean score over the rows, each weighted by its sample weight.
         - ``mean_difference``: its mean score minus that of the best, of the same batches.
         - ``standard_error``: the standard error of this difference.
-        - ``n_rows``: the rows that it has learned.
+        - ``n_rows``: the rows that it had learned when it was last scored.
         - ``stopped_at``: the rows that the search had learned when it stopped; nan if it goes
           on.
     scorer_ : callable
@@ -229,13 +230,16 @@ class ProgressiveSearch(MetaEstimatorMixin, BaseEstimator):
         X, y = check_rows(X, y, sample_weight), check_targets(self.estimator, y)
         ends = batch_ends(len(y), self.batch_size, batches)
         known = check_classes(self.estimator, y, classes)
-        learned, scored = self._routed("fit", race, sample_weight)
+        learned, scored = self._routed("fit", race, sample_weight, len(y))
         for start, stop in itertools.pairwise([0, *ends.tolist()]):
             rows = slice(start, stop)
             of_batch = [{name: w[rows] for name, w in given.items()} for given in (learned, scored)]
             race.learn(self, take(X, rows), y[rows], known, *of_batch)
         if not race.weights.size:
-            raise ValueError(f"No batch has a finite score. scoring={self.scoring!r}.")
+            reason = "" if race.error is None else f" The last error: {race.error!r}"
+            raise ValueError(
+                f"No batch has a finite score. scoring={self.scoring!r}.{reason}"
+            ) from race.error
         return self._enter(race)
 
     @_fit_context(prefer_skip_nested_validation=False)
@@ -261,15 +265,23 @@ class ProgressiveSearch(MetaEstimatorMixin, BaseEstimator):
         Raises
         ------
         ValueError, TypeError
-            If an argument is not valid, or if all candidates raise: the search is then as it
-            was. With ``error_score="raise"`` also if one candidate raises: the other candidates
-            have then learned the batch.
+            If an argument is not valid: the search is then as it was. If all candidates raise:
+            they are not scored, but have learned the rows before one that is too large for
+            them. With ``error_score="raise"`` also if one candidate raises: it stops, and the
+            others have learned the batch, or in the first call the search stays unfitted.
         """
         self._validate_params()  # _fit_context passes a fitted estimator by
         race = self._race if hasattr(self, "_race") else Race(self)
-        X, y = check_rows(X, y, sample_weight), check_targets(self.estimator, y)
+        X, y = check_rows(X, y, sample_weight), check_targets(race.estimator, y)
         known = {} if classes is None else {"classes": named(classes)}
-        race.learn(self, X, y, known, *self._routed("partial_fit", race, sample_weight))
+        routed = self._routed("partial_fit", race, sample_weight, len(y))
+        n_rows = race.n_rows
+        try:
+            race.learn(self, X, y, known, *routed)
+        except Exception:
+            if 0 < n_rows < race.n_rows:  # one has raised, and the others have learned
+                self._enter(race)
+            raise
         return self._enter(race)
 
     def _enter(self, race):
@@ -282,12 +294,12 @@ class ProgressiveSearch(MetaEstimatorMixin, BaseEstimator):
         self.scorer_ = race.scorer
         return self
 
-    def _routed(self, caller, race, sample_weight):
+    def _routed(self, caller, race, sample_weight, n_rows):
         """Return what ``partial_fit`` of the candidates takes beside X and y, and the scorer."""
         if sample_weight is None:
             return {}, {}
-        sample_weight = np.asarray(sample_weight)
-        if caller == "fit" and not sample_weight.any():
+        sample_weight = check_sample_weight(sample_weight, n_rows)
+        if caller != "partial_fit" and not sample_weight.any():
             raise ValueError("Sample weights must contain at least one non-zero number.")
         if get_config().get("enable_metadata_routing"):
             routed = process_routing(self, caller, sample_weight=sample_weight)
@@ -359,9 +371,15 @@ class ProgressiveSearch(MetaEstimatorMixin, BaseEstimator):
         -------
         score : float
             Higher is better.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If an argument is not valid, or y has labels that the search does not know.
         """
         check_is_fitted(self)
-        _, scored = self._routed("score", self._race, sample_weight)
+        X, y = check_rows(X, y, sample_weight), check_targets(self._race.estimator, y)
+        _, scored = self._routed("score", self._race, sample_weight, len(y))
         return self.scorer_(self.best_estimator_, X, y, **scored)
 
     @available_if(_best_has("predict"))

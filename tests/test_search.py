@@ -11,7 +11,12 @@ import pytest
 import sklearn
 from oracle import NUMBERS, random_rows, random_targets
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
-from sklearn.exceptions import FitFailedWarning, NotFittedError, UndefinedMetricWarning
+from sklearn.exceptions import (
+    DataConversionWarning,
+    FitFailedWarning,
+    NotFittedError,
+    UndefinedMetricWarning,
+)
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression, SGDClassifier, SGDRegressor
 from sklearn.metrics import (
@@ -635,6 +640,65 @@ def test_a_candidate_that_fails_may_raise():
         with pytest.raises(ValueError, match="'learning_rate' parameter"):
             call()
         assert not hasattr(search, "best_estimator_")
+
+
+def test_the_others_go_on_where_the_best_has_raised():
+    class Failing(FtrlClassifier):
+        def partial_fit(self, X, y, classes=None, sample_weight=None):
+            if self.beta == 2.0 and hasattr(self, "t_") and self.t_ >= 2 * len(y):
+                raise RuntimeError("I cannot learn")
+            return super().partial_fit(X, y, classes, sample_weight)
+
+    grid = {"beta": [2.0, 1.0]}
+    search = ProgressiveSearch(Failing(), grid, scoring=lambda m, X, y: m.beta, error_score="raise")
+    for _ in range(2):
+        search.partial_fit(X, Y, classes=[0, 1])
+    assert search.best_index_ == 0
+    with pytest.raises(RuntimeError, match="I cannot learn"):
+        search.partial_fit(X, Y)
+    assert search.best_index_ == 1
+    assert search.best_params_ == {"beta": 1.0}
+    search.partial_fit(X, Y)
+    assert search.best_estimator_.t_ == 4 * len(Y)
+
+
+@pytest.mark.parametrize("form", [np.asarray, pd.DataFrame])
+def test_labels_in_a_column_are_scored_as_labels(form):
+    grid = {"learning_rate": [0.1, 1.0]}
+    expected = ProgressiveSearch(classifier(), grid).fit(X, Y, batches=DAYS)
+    with pytest.warns(DataConversionWarning):
+        search = ProgressiveSearch(classifier(), grid).fit(X, form(Y[:, np.newaxis]), batches=DAYS)
+    scores = [each.cv_results_["mean_test_score"] for each in (search, expected)]
+    np.testing.assert_array_equal(*scores)
+    with pytest.warns(DataConversionWarning):
+        assert search.score(X, form(Y[:, np.newaxis])) == expected.score(X, Y)
+
+
+@pytest.mark.parametrize(
+    ("y", "weights", "message"),
+    [
+        (Y - 1, None, r"unseen labels: \[-1\]"),
+        (Y[1:], None, "inconsistent numbers"),
+        (Y, -np.ones(len(Y)), "Negative values"),
+        (Y, np.zeros(len(Y)), "non-zero"),
+    ],
+)
+def test_a_score_of_bad_labels_or_weights_is_refused(y, weights, message):
+    search = ProgressiveSearch(classifier(), {"beta": [1.0, 2.0]}).fit(X, Y, batches=DAYS)
+    with pytest.raises(ValueError, match=message):
+        search.score(X, y, weights)
+
+
+def test_no_finite_score_is_an_error_that_says_why():
+    def scoring(model, X, y):
+        raise RuntimeError("I cannot score")
+
+    search = ProgressiveSearch(classifier(), {"beta": [1.0, 2.0]}, scoring=scoring)
+    with (
+        pytest.warns(UserWarning, match="Scoring failed"),
+        pytest.raises(ValueError, match=r"No batch has a finite score.*I cannot score"),
+    ):
+        search.fit(X, Y, batches=DAYS)
 
 
 def test_a_candidate_whose_score_alone_is_not_finite_stops_with_a_warning():
