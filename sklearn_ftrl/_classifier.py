@@ -200,12 +200,13 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
         Epochs of the last call, without those of the retraining. 1 in ``partial_fit``.
     best_iter_ : int
         The last epoch of ``fit`` with a gain, see ``tol``. The retraining may make more.
+        ``partial_fit`` removes it.
     loss_curve_ : list of float
         The weighted mean loss of each of the ``n_iter_`` epochs. The loss of a row is that just
         before the row is learned.
     validation_curve_ : list of float
         The loss of the validation rows after each epoch of ``fit``, or their score if
-        ``scoring`` is given. Empty without validation rows.
+        ``scoring`` is given. Empty without validation rows; ``partial_fit`` removes it.
     progressive_loss_ : float
         The first of ``loss_curve_``: each row is predicted, then learned. Of new rows in
         ``partial_fit`` it is the loss in service, if labels are known at once. If they come
@@ -486,6 +487,8 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
     def uncertainty_score(self, X):
         """Return how far one more example like each row could move its log-odds, at most.
 
+        Only for the log loss of two classes.
+
         Rows of features that have been seen little score high: their prediction is worth least.
         To choose rows to label, draw them by the score. It is the score of section 6 of
         McMahan et al. for any value of a feature,
@@ -511,6 +514,8 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
         ------
         ValueError
             If X is not valid, or the model is sparsified.
+        AttributeError
+            With another loss, or more classes.
         """
         learner = self._learned()
         X = _rows.validate(self, X, dtype=learner.dtype, reset=False)

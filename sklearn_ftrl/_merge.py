@@ -30,10 +30,10 @@ def merge(estimators, *, start=None):
     Parameters
     ----------
     estimators : sequence of FtrlClassifier or of FtrlRegressor
-        Fitted models: the parts. Their parameters, features, classes and dtype have to be the
-        same, and so have ``learning_rate_`` and ``beta_``: give numbers, or start all parts
-        from a model that has resolved "auto". The rate of each part may have followed its rows
-        since; the result has the rate of the start.
+        Fitted models: the parts. Their loss, features, classes and dtype have to be the same, and
+        so have the parameters of their steps, ``learning_rate_`` and ``beta_``. So give numbers,
+        or start all parts from a model that has resolved "auto". The rate of each part may have
+        followed its rows since; the result has the rate of the start.
     start : estimator or None, default=None
         The model that all parts started from, as copies of it. None: they started from
         nothing.
@@ -41,8 +41,9 @@ def merge(estimators, *, start=None):
     Returns
     -------
     estimator : object
-        A new model of the class and parameters of the parts. ``t_`` counts the rows of all of
-        them. ``n_iter_``, ``loss_curve_`` and the like are those of no part, and left out.
+        A new model, with all parameters of the start, or else of the first part. ``t_`` counts
+        the rows of all parts. ``n_iter_``, ``loss_curve_`` and the like are those of no part, and
+        left out.
 
     Raises
     ------
@@ -57,7 +58,8 @@ def merge(estimators, *, start=None):
 
     Notes
     -----
-    Of the m parts k in which a coordinate has left its start, z0 and n0,
+    For each weight, k stands for the m parts in which its z or n is no longer that of the start,
+    z0 and n0:
 
     ::
 

@@ -170,12 +170,13 @@ class FtrlRegressor(RegressorMixin, BaseFtrl):
         Epochs of the last call, without those of the retraining. 1 in ``partial_fit``.
     best_iter_ : int
         The last epoch of ``fit`` with a gain, see ``tol``. The retraining may make more.
+        ``partial_fit`` removes it.
     loss_curve_ : list of float
         The weighted mean loss of each of the ``n_iter_`` epochs. The loss of a row is that just
         before the row is learned.
     validation_curve_ : list of float
         The loss of the validation rows after each epoch of ``fit``, or their score if
-        ``scoring`` is given. Empty without validation rows.
+        ``scoring`` is given. Empty without validation rows; ``partial_fit`` removes it.
     progressive_loss_ : float
         The first of ``loss_curve_``: each row is predicted, then learned. Of new rows in
         ``partial_fit`` it is the loss in service, if labels are known at once. If they come

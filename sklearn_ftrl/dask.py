@@ -145,12 +145,13 @@ class DaskFtrlClassifier(_DaskFtrl):
     n_rounds : int, default=3
         Rounds that ``fit`` makes, 1 or more. ``partial_fit`` makes one.
     no_workers_timeout : float or None, default=300.0
-        Seconds, more than 0, that a partition may find no worker before ``fit``,
-        ``partial_fit`` and ``score`` raise a TimeoutError that names it. Time in which a
-        worker loads or learns does not count; time in which the partition waits for a worker
-        that is paused does. None waits for ever: for a cluster whose workers start hours later.
+        Seconds, above 0, to wait until a worker takes a partition. Then ``fit``,
+        ``partial_fit`` and ``score`` raise a TimeoutError that names the partition. Loading
+        and learning do not count; waiting for a worker that is paused does. None: no limit, for
+        a cluster whose workers start hours later.
     client : distributed.Client or None, default=None
-        The cluster. None: that of the client made last.
+        The cluster. None: that of the client made last. A model with a client cannot be
+        pickled: pickle ``to_local()``.
 
     Attributes
     ----------
@@ -277,8 +278,8 @@ class DaskFtrlClassifier(_DaskFtrl):
         y : dask array, dask Series, or list of delayed objects or futures
             Their class labels.
         classes : array-like of shape (n_classes,), default=None
-            All labels that will ever come. Required in the first call, and the same in
-            later ones if given.
+            All labels, also those to come. Required in the first call. A later call may name
+            more labels, beside all that the model knows.
         sample_weight : dask array, dask Series, or list of such, default=None
             Factors, 0 or more, of each row's loss.
 
@@ -386,12 +387,13 @@ class DaskFtrlRegressor(_DaskFtrl):
     n_rounds : int, default=3
         Rounds that ``fit`` makes, 1 or more. ``partial_fit`` makes one.
     no_workers_timeout : float or None, default=300.0
-        Seconds, more than 0, that a partition may find no worker before ``fit``,
-        ``partial_fit`` and ``score`` raise a TimeoutError that names it. Time in which a
-        worker loads or learns does not count; time in which the partition waits for a worker
-        that is paused does. None waits for ever: for a cluster whose workers start hours later.
+        Seconds, above 0, to wait until a worker takes a partition. Then ``fit``,
+        ``partial_fit`` and ``score`` raise a TimeoutError that names the partition. Loading
+        and learning do not count; waiting for a worker that is paused does. None: no limit, for
+        a cluster whose workers start hours later.
     client : distributed.Client or None, default=None
-        The cluster. None: that of the client made last.
+        The cluster. None: that of the client made last. A model with a client cannot be
+        pickled: pickle ``to_local()``.
 
     Attributes
     ----------

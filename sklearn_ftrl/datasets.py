@@ -49,16 +49,16 @@ def make_click_log(
 ):
     """Make a click log: a table of ids and counts, who clicked, and with what probability.
 
-    As the probabilities are known, so is the loss of a model that knows all, and what any
-    other loses against it.
+    The log has the true probabilities. They tell the smallest possible loss, and how far that of a
+    model is above it.
 
     Parameters
     ----------
     n_samples : int, default=10_000
         Rows, 0 or more.
     cardinalities : array-like of int, default=(10, 100, 1_000, 10_000, 100_000, 1_000_000)
-        Different ids there are, from 1 to 2**32, for each column of ids. The k-th most
-        frequent has about 1 / k of the first one's frequency.
+        How many different ids each column of ids has, from 1 to 2**32. The k-th most frequent
+        has about 1 / k of the first one's frequency.
     n_counts : int, default=2
         Columns of counts, 0 or more: whole numbers, most of them small, some in the hundreds.
     n_interactions : int, default=2
@@ -69,8 +69,8 @@ def make_click_log(
     signal : float, default=1.5
         Standard deviation of the log-odds, from 0 to 1000, about: how much ids and counts tell.
     drift : float, default=0.0
-        How often a day, of 240,000 rows, each id's weight becomes a wholly new one, from 0 to
-        1000. It changes smoothly.
+        How many times a day each id's weight becomes a wholly new one, from 0 to 1000. It
+        changes smoothly. A day has 240,000 rows.
     start : int, default=0
         Row to start from, from 0 to 2**52. Calls with the same ``random_state``, an int, give
         parts of one endless log, whichever way it is cut.

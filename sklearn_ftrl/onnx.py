@@ -48,8 +48,8 @@ def register():
     The converted model computes in the type of its input, float32 or float64, and takes dense
     rows. A classifier's outputs are labels and probabilities, those of ``predict`` and
     ``predict_proba``. A loss without probabilities, or the option ``raw_scores``, gives scores
-    in their place: those of ``decision_function``, and for two classes a column for
-    each, of which the first is minus the second. skl2onnx's options ``zipmap`` and ``nocl`` are
+    in their place: those of ``decision_function``, for two classes in two
+    columns, the first the negative of the second. skl2onnx's options ``zipmap`` and ``nocl`` are
     there as well; a ZipMap, which is skl2onnx's default, takes float32 alone, so with float64 set
     it to False or "columns". Labels have to be integers, booleans or strings.
 
