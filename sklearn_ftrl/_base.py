@@ -74,7 +74,7 @@ class BaseFtrl(CallbackSupportMixin, ParametrizedFtrl):
             indices of int32 or int64, is used as it is; anything else is converted. The
             caller's X is never changed.
         y : array-like of shape (n_samples,)
-            Target values: class labels of any type, or numbers.
+            Target values: class labels (strings, whole numbers, booleans, dates), or numbers.
         sample_weight : array-like of shape (n_samples,), default=None
             Factors, 0 or more, of each row's loss. A row of weight 0 is left out.
         coef_init : array-like of the shape of ``coef_``, default=None

@@ -98,8 +98,8 @@ class ParametrizedFtrl(FittedFtrl):
 
     def _n_threads(self):
         """Return how many threads may learn or predict at the same time."""
-        if self.n_jobs is None:  # 1 under joblib.parallel_config too: the same bits every time
-            return 1
+        if self.n_jobs is None or self.n_jobs > 0:  # whatever joblib is told: the same bits
+            return self.n_jobs or 1
         return effective_n_jobs(self.n_jobs)
 
     def _uses_auto(self):
