@@ -27,8 +27,6 @@ class MissingError(Exception):
 
 def ftrl(work, shuffle, dtype=np.float64, **parameters):
     """Return a fit of FtrlClassifier."""
-    if not set(parameters) <= set(FtrlClassifier().get_params()):
-        return None
     X = work.X.astype(dtype, copy=False)
     model = FtrlClassifier(
         max_iter=1,

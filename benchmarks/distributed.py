@@ -15,7 +15,6 @@ import numpy as np
 from sklearn.metrics import log_loss, mean_squared_error
 
 from sklearn_ftrl import FtrlClassifier, FtrlRegressor, merge
-from sklearn_ftrl._kernel import ROOT_N, Z
 
 from .report import machine, markdown
 from .sets import SETS, in_folder
@@ -41,15 +40,8 @@ def loss(model, rows):
 
 
 def with_mean_weights(model, parts):
-    """Give a merged model the mean of the parts' weights instead; valid for l1 = l2 = 0."""
-    mean = np.mean(
-        [
-            part._learner.state[:, Z] / (part.beta_ + part._learner.state[:, ROOT_N])
-            for part in parts
-        ],
-        axis=0,
-    )
-    model._learner.state[:, Z] = mean * (model.beta_ + model._learner.state[:, ROOT_N])
+    """Give a merged model the mean of the parts' weights instead."""
+    model._learner.set_weights(np.mean([part._learner.weights().T for part in parts], axis=0))
     return model
 
 

@@ -6,9 +6,8 @@ import numpy as np
 
 from ._kernel import squares
 from ._rows import entries
-from ._units import Units, find_units
+from ._units import Units, find_units, some_of
 
-SAMPLE = 1000  # rows that the mean row is found from
 ENOUGH_FILLED, ENOUGH_ROWS = 100, 1000  # rows of a stream that "auto" waits for
 NOTHING_JUDGED = (0.0,) * 6
 
@@ -100,9 +99,7 @@ def find_scales(
 def _spread(batch, squared, n_features):
     """Return the mean square of rows about their mean, by that about 0: 1/9 to 1."""
     filled = batch.order if squared.all() else batch.order[squared > 0.0]
-    some = filled
-    if filled.size > SAMPLE:  # at random: rows may be sorted, or periodic
-        some = np.random.default_rng(0).choice(filled, SAMPLE, replace=False)
+    some = some_of(filled)
     n_some = np.float64(some.size)
     data, features, _ = entries(batch.rows, some)
     if 8 * features.size < n_features:  # spare a look at all features

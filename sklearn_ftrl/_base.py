@@ -316,7 +316,7 @@ class BaseFtrl(CallbackSupportMixin, ParametrizedFtrl):
             self._learner.learn(self._learner.in_stream(first))
         self._learner.rates(batch.order.size)
         if batch.order.size and not enough(batch):
-            self._first_rows = _rows.joined(batch, batch._replace(order=batch.order[:0]))
+            self._first_rows = _rows.joined(batch)
 
     def _take(self, X, y, sample_weight, before, trusted=None, **classes):
         """Return what the kernel learns, and the weights without those of classes.

@@ -7,23 +7,15 @@ A jitted function calls jitted functions of this file alone: numba watches only 
 of the function that is called for changes, and would go on with stale machine code.
 """
 
-import numba
 import numpy as np
+
+from ._kernel import njit
 
 LOW = np.uint64(2**32 - 1)  # the hash is that of 32-bit numbers, whose products need 64
 SIGN = np.uint64(63)
 TEN = np.uint64(10)
 ZERO, MINUS = np.uint8(ord("0")), np.uint8(ord("-"))
 POSITIVE = 2**62 - 1  # j & POSITIVE is j, and tells the compiler that j is no negative index
-
-
-def njit(function):
-    """Compile ``function``, keeping the machine code on disk where that is possible."""
-    options = {"nogil": True, "error_model": "numpy"}
-    try:
-        return numba.njit(cache=True, **options)(function)
-    except RuntimeError:  # neither the package nor a cache directory is writable
-        return numba.njit(**options)(function)
 
 
 @njit

@@ -457,8 +457,7 @@ class Learner:
         if other is None:
             other = coefs.none(), intercepts.none(), 0, units
         more_coefs, more_intercepts, more_learned, other_units = other
-        if other_units is not units:
-            units = larger(units, other_units)
+        units = larger(units, other_units)
         prox, intercept_prox = self.numbers.prox, self.numbers.intercept_prox
         start = self
         if units is not self.units:

@@ -19,9 +19,10 @@ from ._weights import loss_of
 # What early_stopping="auto" holds out:
 ENOUGH_ROWS = 20  # nothing of fewer
 MANY_ROWS = 5000  # up to here each of two halves, of more a part
+SOME_ROWS = 200  # where halves may not judge each other, a part of more than these
+
 SKIP = 0.75  # of the only pass: the mean over a whole first pass lags behind
 CHANCE = 2.0  # by the root of the rows held out: what noise adds to a loss, as a part of it
-SOME_ROWS = 200  # where halves may not judge each other, a part of more than these
 
 # Where the rate of "auto" rises, the first pass has twice this part of it, and each next one such
 # a part more:
@@ -152,12 +153,6 @@ class Passes:
         return self.tol is not None and self.n_iter - self.best_iter >= self.patience
 
 
-def shares(batches):
-    """Return the weights of batches as parts of 1."""
-    weights = np.array([batch.weights[batch.order].sum() for batch in batches])
-    return weights / weights.sum()
-
-
 def held_out(estimator, batch, X, y, sample_weight, random_state):
     """Return the batches to learn, and a function that judges their learners, or None."""
     kind = judges(estimator, batch)
@@ -251,7 +246,8 @@ class MeanLoss:
     """Judges learners by their mean loss, each by a batch of its own."""
 
     def __init__(self, estimator, batches):
-        self.batches, self.shares = batches, shares(batches)
+        weights = np.array([batch.weights[batch.order].sum() for batch in batches])
+        self.batches, self.shares = batches, weights / weights.sum()
         self.n_threads = estimator._n_threads()
 
     def __call__(self, learners):

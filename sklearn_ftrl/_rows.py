@@ -69,18 +69,18 @@ def occurring(indices, n_features):
     return features, place[indices]
 
 
-def joined(first, second):
-    """Return the rows of two batches, in their orders, as one batch of CSR rows."""
-    parts = [_own(part) for part in (first, second)]
+def joined(*batches):
+    """Return the rows of batches, in their orders, as one batch of CSR rows of its own."""
+    parts = [_own(batch) for batch in batches]
     data, indices, sizes, targets, weights = (
         np.concatenate(arrays) for arrays in zip(*parts, strict=True)
     )
     rows = Rows(
-        _frozen(data, first.rows.data.dtype),
+        _frozen(data, batches[0].rows.data.dtype),
         _frozen(indices),
         _frozen(np.r_[0, np.cumsum(sizes)], np.int64),
-        max(first.rows.longest, second.rows.longest),
-        max(first.rows.largest, second.rows.largest),
+        max(batch.rows.longest for batch in batches),
+        max(batch.rows.largest for batch in batches),
         _frozen(np.zeros(sizes.size, bool)),
     )
     return Batch(rows, np.arange(sizes.size), _frozen(targets), _frozen(weights))

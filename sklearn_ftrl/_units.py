@@ -13,7 +13,7 @@ GROWN = 3.0  # times the typical size: what a number counts at most after its co
 DRIFTED = 1.7  # times the typical size, as row numbers from the second call on: 3**.5 of the first
 LITTLE = 0.125  # times the typical size: what numbers count then
 SOME_ROWS = 10  # one after the other, which tell
-SAMPLE = 1000  # rows that tell sizes; of a column with a number that stands out, all rows do
+SAMPLE = 1000  # rows that tell sizes and the mean row; of a column that stands out, all rows do
 
 
 class Units(NamedTuple):
@@ -93,7 +93,7 @@ def find_units(batch, n_features, centered):
     rows, order = batch.rows, batch.order
     centered = centered and rows.indices is None
     with np.errstate(all="ignore"):
-        some = _some(order)
+        some = some_of(order)
         features, counts, centers, sizes, constant = _columns(rows, some, n_features, centered)
         if not features.size:
             return None, 1.0
@@ -164,7 +164,7 @@ def _grown_where_drifted(units, typical, batch):
 
 def extreme_sizes(batch, n_features):
     """Return the smallest and the largest size of a column, by some of these rows."""
-    *_, sizes, _ = _columns(batch.rows, _some(batch.order), n_features, centered=False)
+    *_, sizes, _ = _columns(batch.rows, some_of(batch.order), n_features, centered=False)
     return (sizes.min(), sizes.max()) if sizes.size else (1.0, 1.0)
 
 
@@ -175,6 +175,8 @@ def alike(one, other):
 
 def larger(one, other):
     """Return units of the larger size of each feature."""
+    if one is other:
+        return one
     features = features_of(one, other)
     sizes = np.maximum(sizes_of(one, features), sizes_of(other, features))
     own = sizes != 1.0
@@ -195,7 +197,7 @@ def sizes_of(units, features):
     return sizes
 
 
-def _some(order):
+def some_of(order):
     """Return some rows at random, as rows may be sorted, or periodic."""
     if order.size <= SAMPLE:
         return order

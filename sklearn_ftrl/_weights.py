@@ -28,10 +28,6 @@ class Weights:
     def dtype(self):
         return self.coef.dtype
 
-    @property
-    def shape(self):
-        return self.coef.shape
-
     def weights(self):
         """Return the weights as an array of shape (n_features, n_outputs), float64."""
         if not sparse.issparse(self.coef):
