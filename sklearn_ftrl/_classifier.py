@@ -256,7 +256,7 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
     - The rate rises above its start only if most rows have a feature that no row before had. So
       the rows of a second epoch do not raise it.
     - Calls of fewer than 16 rows do not lower it: a large rate adapts to what changes.
-    - `merge`, and with it Dask, keeps the rate of the start.
+    - `merge`, and with it Dask, takes the mean of the parts' rates.
 
     **Columns of other sizes**, with ``learning_rate="auto"``:
 

@@ -436,15 +436,16 @@ class Learner:
     def sums(self, start):
         """Return what this model has learned since the start, as numbers that add up, and units.
 
-        They are in the units of the start, and z is a sum of gradients, whatever the rate.
+        They are in the units of the start, and z is a sum of gradients, whatever the rate. The
+        third are the rows learned, and by how much their rate has followed them.
         """
-        followed = self.scales is not None and self.scales.factor != start.scales.factor
+        followed = 0.0 if self.scales is None else self.scales.factor - start.scales.factor
         intercept = self.intercept_at(start.alpha) if followed else self.intercept_state
         in_units = self if self.units is start.units else self.with_units(start.scales)
         return [
             _state.sums(in_units.state, start.state, self.numbers.prox.power),
             _state.sums(intercept, start.intercept_state, self.numbers.intercept_prox.power),
-            self.t - start.t,
+            (self.t - start.t) * np.array([1.0, followed]),
             self.units,
         ]
 
@@ -455,7 +456,7 @@ class Learner:
         """
         coefs, intercepts, learned, units = one
         if other is None:
-            other = coefs.none(), intercepts.none(), 0, units
+            other = coefs.none(), intercepts.none(), np.zeros(2), units
         more_coefs, more_intercepts, more_learned, other_units = other
         units = larger(units, other_units)
         prox, intercept_prox = self.numbers.prox, self.numbers.intercept_prox
@@ -476,9 +477,14 @@ class Learner:
             intercept_prox,
             is_intercept=True,
         )
-        learned += more_learned
-        model = Learner(state, intercept, self.numbers, start.scales, self.t + learned)
+        n_rows, followed = learned + more_learned
+        model = Learner(state, intercept, self.numbers, start.scales, self.t + int(n_rows))
         model.alpha = self.alpha
+        if followed:
+            factor = start.scales.factor + float(followed / n_rows)
+            model.scales = start.scales._replace(factor=factor)
+            rate = model.scales.rate_now
+            model.take_rate(rate, model.state, model.intercept_at(rate))
         return model
 
 

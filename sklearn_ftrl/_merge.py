@@ -33,7 +33,7 @@ def merge(estimators, *, start=None):
         Fitted models: the parts. Their loss, features, classes and dtype have to be the same, and
         so have the parameters of their steps, ``learning_rate_`` and ``beta_``. So give numbers,
         or start all parts from a model that has resolved "auto". The rate of each part may have
-        followed its rows since; the result has the rate of the start.
+        followed its rows since; the result has their mean, weighted by the rows.
     start : estimator or None, default=None
         The model that all parts started from, as copies of it. None: they started from
         nothing.

@@ -204,25 +204,33 @@ def test_new_classes_keep_the_move_of_the_rate():
     assert model.learning_rate_ == pytest.approx(2 * rates[-1])
 
 
-def test_parts_follow_and_a_merge_keeps_the_rate_of_the_start():
+def test_parts_follow_and_a_merge_has_the_mean_of_their_rates():
     X, y = noise()
     start = FtrlClassifier().partial_fit(X[:200], y[:200], classes=[0, 1])
     parts = [served(copy.deepcopy(start), X[k::2], y[k::2], size=100)[0] for k in range(2)]
-    assert parts[0].learning_rate_ < start.learning_rate_
-    assert merge(parts, start=start).learning_rate_ == start.learning_rate_
+    rates = [part.learning_rate_ for part in parts]
+    assert max(rates) < start.learning_rate_
+    rows = [part.t_ - 200 for part in parts]
+    merged = merge(parts, start=start)
+    assert merged.learning_rate_ == pytest.approx(np.average(rates, weights=rows))
     alone = merge(parts[:1], start=start)
     np.testing.assert_array_equal(alone.z_, parts[0].z_)
-    np.testing.assert_allclose(alone.intercept_, parts[0].intercept_, rtol=1e-9)
+    for name in ["coef_", "intercept_", "learning_rate_"]:
+        np.testing.assert_allclose(getattr(alone, name), getattr(parts[0], name), rtol=1e-9)
+    again = merge([copy.deepcopy(merged).partial_fit(X[:50], y[:50])], start=merged)
+    assert again.learning_rate_ == merged.learning_rate_  # too few rows to set it anew
 
 
-def test_a_merge_leaves_what_no_part_has_seen():
+def test_a_merge_leaves_the_state_that_no_part_has_moved():
     X, y = words(1500)
     start = FtrlClassifier().partial_fit(X[:800], y[:800], classes=[0, 1])
     rare = np.flatnonzero(start.n_[0] * (X[800:].sum(axis=0) == 0))
     parts = [copy.deepcopy(start).partial_fit(X[800:], y[800:]) for _ in range(4)]
     assert parts[0].learning_rate_ > start.learning_rate_
     model = merge(parts, start=start)
-    np.testing.assert_array_equal(model.coef_[:, rare], start.coef_[:, rare])
+    np.testing.assert_array_equal(model.z_[:, rare], start.z_[:, rare])
+    faster = model.learning_rate_ / start.learning_rate_
+    np.testing.assert_allclose(model.coef_[:, rare], faster * start.coef_[:, rare], rtol=1e-9)
 
 
 def test_threads_give_the_same_bits_twice(monkeypatch):
