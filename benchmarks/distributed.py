@@ -12,10 +12,11 @@ from pathlib import Path
 from time import perf_counter
 
 import numpy as np
-from sklearn.metrics import log_loss, mean_squared_error
+from sklearn.metrics import log_loss, mean_poisson_deviance, mean_squared_error
 
 from sklearn_ftrl import FtrlClassifier, FtrlRegressor, merge
 
+from .contestants import MissingError
 from .report import machine, markdown
 from .sets import SETS, in_folder
 from .works import csr
@@ -27,13 +28,17 @@ FIRST_ROWS = 1000  # resolve "auto", for all parts
 def beginner(rows, **params):
     """Return a model that has learned the first rows."""
     X, y = rows.X[:FIRST_ROWS], rows.y[:FIRST_ROWS]
+    if rows.task == "poisson":
+        return FtrlRegressor("poisson", **params).partial_fit(X, y)
     if rows.task == "regression":
         return FtrlRegressor(**params).partial_fit(X, y)
     return FtrlClassifier(**params).partial_fit(X, y, classes=np.unique(rows.y))
 
 
 def loss(model, rows):
-    """Return the log loss, or the mean squared error."""
+    """Return the log loss, the mean squared error, or the Poisson deviance."""
+    if rows.task == "poisson":
+        return mean_poisson_deviance(rows.y, model.predict(rows.X))
     if rows.task == "regression":
         return mean_squared_error(rows.y, model.predict(rows.X))
     return log_loss(rows.y, model.predict_proba(rows.X), labels=model.classes_)
@@ -164,7 +169,12 @@ def main():
         return
     cells = {}
     for name in args.sets:
-        cells[name] = study(*found[name]().drawn(args.rows).split(0))
+        try:
+            rows = found[name]()
+        except MissingError as error:
+            print(f"{name}: {error}")
+            continue
+        cells[name] = study(*rows.drawn(args.rows).split(0))
     print("\n".join(machine()), "\n")
     for table, header in HEADERS.items():
         rows = [[name, *tables[table]] for name, tables in cells.items()]

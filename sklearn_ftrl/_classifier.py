@@ -388,9 +388,9 @@ class FtrlClassifier(ClassifierMixin, BaseFtrl):
         self._validate_params()  # _fit_context passes a fitted estimator by
         if self.class_weight == "balanced":
             raise ValueError(
-                'class_weight="balanced" needs all of y, and partial_fit sees a part. Pass a '
-                "dict: dict(zip(classes, compute_class_weight('balanced', classes=classes, y=y))) "
-                "for a y that is typical."
+                'class_weight="balanced" needs all of y, and partial_fit, as Dask, sees a part. '
+                "Pass a dict, of a y that is typical: "
+                "dict(zip(classes, compute_class_weight('balanced', classes=classes, y=y)))."
             )
         if classes is None and not hasattr(self, "classes_"):
             raise ValueError("classes must be passed on the first call to partial_fit.")

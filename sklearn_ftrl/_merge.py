@@ -126,26 +126,26 @@ def merge(estimators, *, start=None):
 
 def check_same(one, other):
     """Raise ValueError if two models cannot be parts of one."""
+    if type(one) is not type(other):
+        raise ValueError(f"The types of models to be merged differ: {one!r} and {other!r}.")
+    for name in ["classes_", "feature_names_in_", "n_features_in_"]:
+        a, b = (getattr(model, name, None) for model in (one, other))
+        if not np.array_equal(a, b):
+            raise ValueError(f"The {name} of models to be merged differ: {a} and {b}.")
     names = [*Prox._fields, *(f"{name} of the intercept" for name in Prox._fields)]
     learners = one._learner, other._learner
     numbers = (learner.numbers.prox + learner.numbers.intercept_prox for learner in learners)
     for what, a, b, *advice in [
-        ("classes", type(one), type(other)),
         ("loss", one._loss(), other._loss()),
         ("loss learned", one._learned_loss, other._learned_loss),
         ("learning_rate_", *map(_rate_at_start, learners), ADVICE),
         *zip(names, *numbers, itertools.repeat(ADVICE)),
         *((name, getattr(one, name), getattr(other, name)) for name in ALIKE),
-        ("shapes of the state", *(learner.state.shape for learner in learners)),
         ("dtypes", *(learner.dtype for learner in learners)),
     ]:
         if a != b:
             message = f"The {what} of models to be merged differ: {a} and {b}."
             raise ValueError(" ".join([message, *advice]))
-    for name in ["classes_", "feature_names_in_"]:
-        a, b = (getattr(model, name, None) for model in (one, other))
-        if not np.array_equal(a, b):
-            raise ValueError(f"The {name} of models to be merged differ: {a} and {b}.")
 
 
 def _rate_at_start(learner):

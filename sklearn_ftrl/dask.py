@@ -10,7 +10,7 @@ import dask.array as da
 import numpy as np
 from distributed import CancelledError, get_client
 from sklearn.base import BaseEstimator, is_classifier
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
@@ -44,6 +44,7 @@ class _DaskFtrl(BaseEstimator):
         "learning_rate": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
         "n_rounds": [Interval(Integral, 1, None, closed="left")],
         "no_workers_timeout": [Interval(Real, 0, None, closed="neither"), None],
+        "client": [HasMethods(["submit", "scatter", "gather"]), None],
     }
 
     def __sklearn_is_fitted__(self):

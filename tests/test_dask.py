@@ -777,6 +777,7 @@ def test_rows_without_weight_are_no_rows_to_fit(client):
     ("params", "message"),
     [
         ({"n_rounds": 0}, "n_rounds"),
+        ({"client": "tcp://scheduler:8786"}, "client"),
         ({"no_workers_timeout": 0}, "no_workers_timeout"),
         ({"no_workers_timeout": "5 minutes"}, "no_workers_timeout"),
         ({"l1": -1}, "l1"),

@@ -228,7 +228,7 @@ def fitted(**params):
 
 
 OTHERS = {
-    "classes": lambda: learn(FtrlRegressor(**NUMBERS), slice(None)),
+    "types": lambda: learn(FtrlRegressor(**NUMBERS), slice(None)),
     "loss": lambda: fitted(loss="hinge"),
     "loss learned": lambda: fitted(loss="hinge").set_params(loss="log_loss"),
     "learning_rate_": lambda: fitted(learning_rate=0.4),
@@ -239,7 +239,7 @@ OTHERS = {
     "clipvalue": lambda: fitted(clipvalue=5.0),
     "clipnorm": lambda: fitted(clipnorm=5.0),
     "global_clipnorm": lambda: fitted(global_clipnorm=5.0),
-    "shapes": lambda: FtrlClassifier(**NUMBERS).partial_fit([[1.0]], [1], classes=[0, 1]),
+    "n_features_in_": lambda: FtrlClassifier(**NUMBERS).partial_fit([[1.0]], [1], classes=[0, 1]),
     "dtypes": lambda: FtrlClassifier(**NUMBERS, **FEW).fit(
         random_rows(dtype=np.float32), random_targets()
     ),
