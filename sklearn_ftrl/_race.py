@@ -30,7 +30,7 @@ class Race:
     """Candidates that learn the same batches, and what their scores say so far.
 
     Arrays have an entry a candidate. Those who have stopped are None in ``candidates``, and
-    their entries stay as they are. ``error`` is the last that one of them has raised.
+    their entries stay as they are. ``error`` tells the last that one of them has raised.
     """
 
     def __init__(self, search):
@@ -46,7 +46,7 @@ class Race:
             if steps and names.isdisjoint(["steps", *dict(steps)]):
                 estimator.steps = [*shared, estimator.steps[-1]]
             self.candidates.append(Candidate(estimator, *split_pipeline(estimator)))
-        self.estimator, self.error = search.estimator, None
+        self.estimator, self.error = search.estimator, ""
         learners = [candidate.learner for candidate in self.candidates]
         self.scoring = default_scoring(learners) if search.scoring is None else search.scoring
         self.scorer = check_scoring(learners[0], self.scoring)
@@ -106,9 +106,10 @@ class Race:
             self.means[k], self.differences[k], self.errors[k] = error_score, np.nan, np.nan
         self._rank(going, search.eliminate)
         errors = {k: outcome.error for k, outcome in outcomes.items() if outcome.error is not None}
-        self.error = next(iter(errors.values()), self.error)
+        for error in errors.values():
+            self.error = f" The last error: {error!r}"  # itself, it would hold the batch
         if errors and search.error_score == "raise":
-            raise self.error
+            raise next(iter(errors.values()))
         for k in outcomes.keys() - going:
             reason = repr(errors[k]) if k in errors else f"its score is {scores[k]}"
             warnings.warn(

@@ -236,10 +236,7 @@ class ProgressiveSearch(MetaEstimatorMixin, BaseEstimator):
             of_batch = [{name: w[rows] for name, w in given.items()} for given in (learned, scored)]
             race.learn(self, take(X, rows), y[rows], known, *of_batch)
         if not race.weights.size:
-            reason = "" if race.error is None else f" The last error: {race.error!r}"
-            raise ValueError(
-                f"No batch has a finite score. scoring={self.scoring!r}.{reason}"
-            ) from race.error
+            raise ValueError(f"No batch has a finite score. scoring={self.scoring!r}.{race.error}")
         return self._enter(race)
 
     @_fit_context(prefer_skip_nested_validation=False)
