@@ -130,7 +130,7 @@ def index_of(y, classes):
             "To add classes to a model, call partial_fit(X, y, classes=...) with all labels, old "
             "and new."
         )
-        if isinstance(strangers[0], str) != isinstance(known[0], str):
+        if strangers and isinstance(strangers[0], str) != isinstance(known[0], str):
             types = type(strangers[0]).__name__, type(known[0]).__name__
             advice = "y has labels of type {}, and classes_ of type {}.".format(*types)
         raise ValueError(

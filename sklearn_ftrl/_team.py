@@ -56,7 +56,7 @@ class Team:
             _threads.in_threads(np.copyto, [(state, learner.state) for state in states])
             intercepts[:] = learner.intercept_state
         self.merged = None  # until they rest
-        members = [object.__new__(type(learner)) for _ in range(size)]
+        members = [object.__new__(type(learner)) for _ in range(size)]  # copies would have states
         for member, state, intercept in zip(members, states, intercepts, strict=True):
             vars(member).update(vars(learner), state=state, intercept_state=intercept)
         return members
